@@ -3,7 +3,8 @@
     python benchmarks/coverage.py [--studies 500] [--out docs/coverage.md]
 
 A study has subjects, folds, generator seeds and network seeds, whose effects on Dice are drawn from normal
-distributions of known spread, so that the true score, ratio and gain are known.
+distributions of known spread, so that the true score, ratio and gain are known. A second table has areas under the ROC
+curve of classifiers, whose scores are normal.
 """
 
 import argparse
@@ -12,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import norm
 
 from understudy.core.pooled import DRAWS, Pool, Pooled, Unit
 from understudy.core.statistics import Means, resample
+from understudy.evaluation.utility.auc import Areas
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "coverage.md"
 REAL, SYNTHETIC = 0.75, 0.65  # true scores
@@ -49,6 +52,19 @@ studies, where a plain one holds it in 7 or 8, and reports say beside such a num
 Adding up the squared margins of each source of chance with its own t would hold it everywhere, and be twice as wide for
 two seeds on one split. Five folds with two seeds each, or five seeds, need neither. One generator seed cannot show how
 much a seed decides: its interval does not hold it, and reports say so.
+
+## Areas under the ROC curve
+
+Classifiers of one kind of patient, half of the test subjects: true areas {real_area:g} on real cases and {area:g} on
+synthetic ones, three network seeds an arm. A subject has as many cases as told; its score is a subject's effect of
+standard deviation {ease:g}, shared by both arms, one of the arm's own ({own_area:g}), one of the network
+({network_area:g}) and the rest, of variance 1 together.
+
+| subjects | cases each | ratio | gain | area | width of the ratio |
+|---|---|---|---|---|---|
+"""
+AREA_TAIL = """
+Studies without a subject of each kind are drawn again.
 """
 
 
@@ -72,6 +88,9 @@ class Setting:
 
 
 LEAST = 0.93
+REAL_AREA, AREA = 0.90, 0.85  # true areas
+EASE, OWN, NET = 0.6, 0.4, 0.3  # standard deviations of what a subject is to everyone, to an arm, to a network
+AREA_SETTINGS = [(subjects, cases) for subjects in (8, 16, 40, 100) for cases in (1, 5)]
 SETTINGS = [
     *(Setting(s, 1, k, spread, False) for s in (5, 8, 16, 40) for k, spread in ((1, 0), (2, 0.02), (3, 0.02))),
     *(Setting(s, 1, 1, 0, False, networks) for s in (5, 8, 16, 40) for networks in (1, 2)),
@@ -143,6 +162,39 @@ def covered(setting: Setting, studies: int, seed: int = 0) -> dict[str, float]:
     return {name: total / studies for name, total in found.items()}
 
 
+def areas(subjects: int, cases: int, studies: int, seed: int = 0) -> dict[str, float]:
+    """Return how often intervals on areas hold the truth, and how wide that of the ratio is."""
+    random, found = np.random.default_rng(seed), dict.fromkeys(("ratio", "gain", "score", "width"), 0.0)
+    truth, number = (
+        {"ratio": AREA / REAL_AREA, "gain": AREA - REAL_AREA, "score": AREA},
+        np.arange(subjects).repeat(cases),
+    )
+    rest = (1 - EASE**2 - OWN**2 - NET**2) ** 0.5
+    for i in range(studies):
+        sick = np.zeros(subjects)
+        while sick.min() == sick.max():
+            sick = random.integers(0, 2, subjects).astype(float)
+        ease, arms = random.normal(0, EASE, subjects), {}
+        for arm, area in (("real", REAL_AREA), ("synthetic", AREA)):
+            level = ease + random.normal(0, OWN, subjects) + sick * norm.ppf(area) * 2**0.5
+            each = [level + random.normal(0, NET, subjects) for _ in range(3)]
+            scores = [(one[number] + random.normal(0, rest, len(number)))[:, None] for one in each]
+            arms[arm] = Areas(sick[number][:, None], scores, number, subjects, (0,))
+        pool = Pool([Unit(tuple(f"{j:03d}" for j in range(subjects)), "0", arms)], i)
+        numbers = {"ratio": pool.ratio("synthetic", "real"), "gain": pool.gain("synthetic", "real")}
+        for name, one in {**numbers, "score": pool.score("synthetic")}.items():
+            found[name] += _holds(one, truth[name])
+        ratio = numbers["ratio"]
+        found["width"] += (ratio.high or 0) - (ratio.low or 0) if ratio else 0
+    return {name: total / studies for name, total in found.items()}
+
+
+def _cells(found: dict[str, float]) -> list[str]:
+    """Return how often the ratio's, the gain's and the score's intervals hold the truth; bold where too seldom."""
+    held = [f"{found[name]:.3f}" for name in ("ratio", "gain", "score")]
+    return [f"**{cell}**" if float(cell) < LEAST else cell for cell in held]
+
+
 def _holds(one: Pooled | None, truth: float) -> bool:
     return one is not None and one.low is not None and one.high is not None and one.low <= truth <= one.high
 
@@ -155,12 +207,15 @@ def page(studies: int) -> str:
     text = HEAD.format(studies=studies, real=REAL, synthetic=SYNTHETIC, error=error, least=LEAST, **told, **table)
     for setting in SETTINGS:
         found = covered(setting, studies)
-        held = [f"{found[name]:.3f}" for name in ("ratio", "gain", "score")]
-        cells = [f"**{cell}**" if float(cell) < LEAST else cell for cell in held]
-        cells += [f"{found[name]:.3f}" for name in ("plain", "width")]
+        cells = [*_cells(found), *(f"{found[name]:.3f}" for name in ("plain", "width"))]
         text += f"{setting.row} {' | '.join(cells)} |\n"
         print(text.splitlines()[-1], flush=True)
-    return text + TAIL
+    text += TAIL.format(real_area=REAL_AREA, area=AREA, ease=EASE, own_area=OWN, network_area=NET)
+    for subjects, cases in AREA_SETTINGS:
+        found = areas(subjects, cases, studies)
+        text += f"| {subjects} | {cases} | {' | '.join([*_cells(found), format(found['width'], '.3f')])} |\n"
+        print(text.splitlines()[-1], flush=True)
+    return text + AREA_TAIL
 
 
 def main() -> None:

@@ -3,7 +3,8 @@
     python benchmarks/study_kills.py --kills 20 --out FOLDER
 
 A small phantom study runs once undisturbed and once with so many kills, each followed by the same command again; then
-every file of every stage is compared, but logs and records, which hold times. Exit code 1 where a file differs.
+every file of every stage is compared, but logs and records, which hold times. Pauses between kills are at most 1.6
+times an equal share of the undisturbed run. Exit code 1 where a file differs, or the study ended before all kills.
 """
 
 import argparse
@@ -77,12 +78,12 @@ def children(pid: int) -> list[int]:
     return [int(word) for word in text.split()]
 
 
-def disturbed(folder: Path, out: Path, kills: int, draw: random.Random) -> list[str]:
-    """Run with kills, and say which."""
+def disturbed(folder: Path, out: Path, kills: int, longest: float, draw: random.Random) -> list[str]:
+    """Run with kills, at most so many seconds apart, and say which."""
     told: list[str] = []
     process = start(folder, out)
     while len(told) < kills:
-        time.sleep(draw.uniform(0.5, 12))
+        time.sleep(draw.uniform(0.5, longest))
         if process.poll() is not None:
             if process.returncode == 0:
                 break  # done before all kills
@@ -123,7 +124,8 @@ def main() -> int:
         print(f"the undisturbed run failed: see {given.out / 'screen.log'}")
         return 1
     took = time.monotonic() - before
-    told = disturbed(given.out, given.out / "killed", given.kills, random.Random(given.seed))
+    longest = max(2.0, 1.6 * took / given.kills)
+    told = disturbed(given.out, given.out / "killed", given.kills, longest, random.Random(given.seed))
     whole, killed = hashes(given.out / "whole"), hashes(given.out / "killed")
     differ = sorted(name for name in whole.keys() | killed.keys() if whole.get(name) != killed.get(name))
     print(

@@ -39,7 +39,7 @@ from understudy.core.documents import STRICT
 from understudy.core.errors import UnderstudyError
 from understudy.evaluation.guard import refuse_unfitting
 from understudy.evaluation.nearest import UnitRows, nearest, unit_vectors
-from understudy.evaluation.privacy.copies.lesions import RealMaps
+from understudy.evaluation.privacy.copies.label_maps import RealMaps
 from understudy.evaluation.privacy.pearson import ImageVectors
 from understudy.release.formats import FORMS
 from understudy.release.identifiers import EMBEDDED, forbidden_identifiers, refuse_names

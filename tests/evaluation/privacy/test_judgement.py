@@ -14,11 +14,12 @@ from understudy.core.provenance import Provenance
 from understudy.core.writer import CohortWriter
 from understudy.evaluation.privacy import judgement
 from understudy.evaluation.privacy.config import PrivacyConfig
-from understudy.evaluation.privacy.copies import detector, lesions
+from understudy.evaluation.privacy.copies import detector, label_maps
 from understudy.evaluation.privacy.copies.detector import reference_sets
 from understudy.evaluation.privacy.copies.transforms import available
 from understudy.evaluation.privacy.judgement import (
     CopyDetectors,
+    audit_maps,
     judge_images,
     judge_maps,
     judge_swapped,
@@ -148,7 +149,7 @@ def test_label_maps_whose_classes_were_renumbered_or_merged_are_found(write: Wri
     cases[2] = real.images[11]
     made = judge_maps(real, Cohort.open(write("synthetic", cases, scheme=other)), real.rows("train"), CONFIG, 0)
     assert not isinstance(made, str) and made.scores is not None and made.scores.flagged[2]
-    one, same = lesions.alike_maps(real, real)
+    one, same = label_maps.alike_maps(real, real)
     assert one is real and same is real and one.foreground().scheme == LabelScheme(("background", "foreground"), (0, 1))
 
 
@@ -205,11 +206,34 @@ def test_label_maps_that_were_turned_magnified_or_grown_are_flagged(tmp_path: Pa
     assert found[:10].mean() > 0.7 and found[10:20].all() and found[20:30].mean() > 0.8 and found[30:].mean() < 0.25
 
 
+def test_the_audit_of_label_maps_finds_copies_and_leaves_test_subjects(tmp_path: Path) -> None:
+    real = written(tmp_path / "real", lumps(90, 0), ["train"] * 20 + ["control"] * 60 + ["test"] * 10)
+    made = audit_maps(real, real.rows("train"), CONFIG.model_copy(update={"audit_copies": 12}), 0)
+    assert not isinstance(made, str)
+    found = {name: one.flagged.mean() for name, one in made.recalls.items()}
+    assert found["as_it_is"] == found["mirrored"] == found["shifted"] == 1 and found["warped_strongly"] < 0.7
+    trained = set(numbers(real)[real.rows("train")])
+    assert all(len(one.flagged) == 12 and set(one.subjects) <= trained for one in made.recalls.values())
+    assert made.recalls["as_it_is"].right.all() and made.non_members.flagged.sum() <= 3
+    assert set(made.non_members.subjects) == set(numbers(real)[real.rows("test")])
+
+
+def test_the_audit_of_label_maps_says_why_there_is_none(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "blank").mkdir()
+    blank = written(tmp_path / "blank" / "real", np.zeros((70, 64, 64), np.uint8), ["train"] * 60 + ["test"] * 10)
+    for real, why in (
+        (cohort(write, 20, 30, 0), "5 test subjects are needed"),
+        (blank, "the label maps of unseen subjects are all alike"),
+        (Cohort.open(write("bare", images(12, 0), scheme=None, label_source=None)), "no label maps"),
+    ):
+        assert why in str(audit_maps(real, real.rows("train"), CONFIG, 0))
+
+
 def test_label_maps_as_good_as_equal_are_flagged_whatever_unseen_subjects_show(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = cohort(write, 20, 30, 0)
-    monkeypatch.setattr(judgement, "RealMaps", lambda maps: lesions.RealMaps(maps, 16))
+    monkeypatch.setattr(judgement, "RealMaps", lambda maps: label_maps.RealMaps(maps, 16))
     assert real.images is not None
     cases = images(8, 7)
     cases[3] = real.images[4]

@@ -16,6 +16,7 @@ NAMELESS = (
 NARROW = (
     "[...document.querySelectorAll('p, li, h2')].filter(e => e.getBoundingClientRect().right > innerWidth + 1).length"
 )
+CUT = "[...document.querySelectorAll('table')].filter(e => e.getBoundingClientRect().right > innerWidth + 1).length"
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,16 @@ def test_the_page_is_complete_and_fits(browser: Any, page: Path, width: int, dar
     assert browser.value(NARROW) == 0 and browser.value(NAMELESS) == 0
     ink = "rgb(163, 176, 188)rgb(18, 24, 31)" if dark else "rgb(91, 104, 117)rgb(255, 255, 255)"
     assert browser.value(INK) == ink  # figures take the colours of the page
+
+
+def test_it_prints_dark_on_white_whole_and_without_what_paper_cannot_use(browser: Any, page: Path) -> None:
+    a4 = 688  # CSS pixels between margins of 14 mm
+    browser.open(page, a4, dark=True, media="print")
+    assert browser.complaints() == [] and browser.value(WIDE) == a4
+    assert browser.value(NARROW) == 0 and browser.value(CUT) == 0
+    assert browser.value(INK) == "rgb(91, 104, 117)rgb(255, 255, 255)"
+    assert browser.value("[...document.querySelectorAll('nav, .skip')].filter(e => e.offsetParent).length") == 0
+    assert browser.value("[...document.querySelectorAll('details > :not(.file)')].filter(e => !e.offsetHeight).length") == 0
 
 
 def test_the_keyboard_reaches_the_findings(browser: Any, page: Path) -> None:

@@ -17,10 +17,10 @@ from understudy.core.statistics import by_subject
 from understudy.evaluation.cache import NOTHING_KEPT, Cache
 from understudy.evaluation.nearest import Nearest
 from understudy.evaluation.privacy.calibration import MIN_CALIBRATION, ReferenceScores, Threshold
-from understudy.evaluation.privacy.canaries.audit import AuditPlan, AuditResult, run
+from understudy.evaluation.privacy.canaries.audit import AuditPlan, AuditResult, MapAudit, run, run_on_maps
 from understudy.evaluation.privacy.config import PrivacyConfig
-from understudy.evaluation.privacy.copies.cases import NearestTwo, small_cases
-from understudy.evaluation.privacy.copies.decision import CopyDecision, CopyScores, ScoreScale
+from understudy.evaluation.privacy.copies.cases import small_cases
+from understudy.evaluation.privacy.copies.decision import AlikeError, CopyScores
 from understudy.evaluation.privacy.copies.detector import (
     CopyDetector,
     DetectorSettings,
@@ -29,16 +29,8 @@ from understudy.evaluation.privacy.copies.detector import (
     folds,
     reference_sets,
 )
-from understudy.evaluation.privacy.copies.lesions import (
-    RealMaps,
-    alike_maps,
-    foregrounds,
-    not_compared,
-    similar_maps,
-    small_maps,
-)
+from understudy.evaluation.privacy.copies.label_maps import MapDetector, RealMaps, alike_maps, not_compared
 from understudy.evaluation.privacy.copies.matchers import ReferenceSet, match
-from understudy.evaluation.privacy.copies.shapes import shapes, similar_shapes
 from understudy.evaluation.privacy.copies.transforms import Transformation, available
 from understudy.evaluation.privacy.swap import SwapTest, swap_test
 
@@ -224,46 +216,42 @@ def judge_maps(real: Cohort, synthetic: Cohort, rows: np.ndarray, config: Privac
     assert real.labels is not None and synthetic.labels is not None
     equal = RealMaps(real.labels[rows]).copied(synthetic.labels)
     real, synthetic = alike_maps(real, synthetic)
+    detector = map_detector(real, rows, config, seed)
+    if isinstance(detector, str):
+        return detector
+    assert synthetic.labels is not None
+    return CopyResult(
+        detector.decide(synthetic.labels, synthetic.rows(), equal), detector.decision.threshold, skipped=[]
+    )
+
+
+def map_detector(real: Cohort, rows: np.ndarray, config: PrivacyConfig, seed: int) -> MapDetector | str:
+    """Return what judges label maps by those of some rows; or say why there is none."""
+    assert real.labels is not None
     subjects, unseen, note = numbers(real), real.rows("control"), "the label maps of control subjects"
     if len(set(subjects[unseen])) < MIN_CALIBRATION:
         unseen = np.concatenate([unseen, *(rows[fold] for fold in folds(subjects[rows], seed))])
         note += ", joined, being few, by those of training subjects against the other training subjects"
     if len(set(subjects[unseen])) < MIN_SUBJECTS or len(set(subjects[rows])) < 2:
         return f"withheld: fewer than {MIN_SUBJECTS} real subjects to say how alike the maps of unseen subjects are"
-    calibrating, matched = _matched_maps(real, synthetic, rows, unseen)
     rate, draws = config.false_positive_rate, config.bootstrap
-    names = ScoreScale({name: near.score for name, near in calibrating.items()}, subjects[unseen]).names
-    if not names:
+    try:
+        return MapDetector(real.labels, rows, unseen, subjects, note, rate, draws, seed)
+    except AlikeError:
         return "skipped: the label maps of unseen subjects are all alike to this measure"
-    decision = CopyDecision(calibrating, subjects[unseen], note, rate, draws, derive(seed, "label maps"))
-    scores = decision.decide(matched)
-    case, flagged = np.where(equal >= 0, equal, scores.case), scores.flagged | (equal >= 0)
-    return CopyResult(replace(scores, case=case, flagged=flagged), decision.threshold, [])
 
 
-def _matched_maps(
-    real: Cohort, synthetic: Cohort, rows: np.ndarray, unseen: np.ndarray
-) -> tuple[dict[str, NearestTwo], dict[str, NearestTwo]]:
-    """Compare the label maps of unseen and of synthetic cases with those of some rows; the foregrounds, where others.
-
-    A foreground is all but the largest part: it shows a copy whose classes were renumbered. Its shape shows one that
-    was turned, magnified or grown.
-    """
-    subjects = numbers(real)
-    whose, own = torch.from_numpy(subjects[rows]), torch.from_numpy(subjects[unseen])
-    small = [small_maps(real, unseen), small_maps(synthetic, synthetic.rows()), small_maps(real, rows)]
-    views, reduced = {"label maps": small}, [foregrounds(maps) for maps in small]
-    if not all(torch.equal(maps, one) for maps, one in zip(small, reduced, strict=True)):
-        views["foregrounds"] = reduced
-    none = torch.full((len(synthetic),), -1)
-    calibrating, matched = (
-        {name: similar_maps(maps[k], maps[2], whose, who) for name, maps in views.items()}
-        for k, who in enumerate((own, none))
-    )
-    real_shapes = shapes(real, rows)
-    calibrating["shapes"] = similar_shapes(real, unseen, real_shapes, whose, own)
-    matched["shapes"] = similar_shapes(synthetic, synthetic.rows(), real_shapes, whose, none)
-    return calibrating, matched
+def audit_maps(real: Cohort, rows: np.ndarray, config: PrivacyConfig, seed: int) -> MapAudit | str:
+    """Audit what judges label maps on those of the test subjects; or say why not."""
+    test, subjects = real.rows("test"), numbers(real)
+    if real.labels is None:
+        return "not audited: the real cohort has no label maps"
+    if len(set(subjects[test])) < MIN_SUBJECTS:
+        return f"not audited: {MIN_SUBJECTS} test subjects are needed as non-members"
+    detector = map_detector(real, rows, config, seed)
+    if isinstance(detector, str):
+        return f"not audited: {detector}"
+    return run_on_maps(detector, real.labels, rows, test, subjects, config.audit_copies, seed)
 
 
 def judge_swapped(synthetic: Cohort, rows: np.ndarray, detectors: CopyDetectors, seen: np.ndarray) -> SwapTest | str:

@@ -35,6 +35,7 @@ from understudy.evaluation.privacy.curves import write_curves, write_pairs, writ
 from understudy.evaluation.privacy.judgement import (
     CopyDetectors,
     CopyEvidence,
+    audit_maps,
     judge_images,
     judge_maps,
     judge_swapped,
@@ -95,7 +96,8 @@ def evaluate_privacy(
         for e, setup, found in zip(evidence, setups, attacked, strict=True):
             results += attack_results(e.prefix, found, seed) + nearness_results(e.prefix, setup, config.bootstrap)
         if config.audit:
-            results += write_audit(folder, detectors.audit(), seed)
+            maps = audit_maps(cohort, evidence[-1].rows, config, seed)
+            results += write_audit(folder, detectors.audit(), maps, seed)
         write_results(folder, results, provenance)
         write_attacks(folder, [(e.name, e.cohort.id) for e in evidence], attacked)
         write_thresholds(folder, evidence)

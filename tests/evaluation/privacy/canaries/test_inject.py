@@ -16,6 +16,7 @@ from understudy.evaluation.privacy.canaries.inject import (
     inject_lesions,
     inject_parts,
     inject_transformed,
+    map_changes,
     read_recipes,
 )
 from understudy.evaluation.privacy.config import PrivacyConfig
@@ -34,14 +35,14 @@ def squares(cases: SmallCases, tops: list[int], side: int = 6) -> SmallCases:
     return SmallCases(images, labels, cases.subjects)
 
 
-def test_each_source_is_drawn_once_before_any_is_drawn_twice(fields) -> None:  # type: ignore[no-untyped-def]
-    training = fields(7, 0)
-    drawn = draw_sources("x", training, 17, 0)
+def test_each_source_is_drawn_once_before_any_is_drawn_twice() -> None:
+    seven = np.arange(7)
+    drawn = draw_sources("x", seven, 17, 0)
     assert sorted(drawn[:7]) == sorted(drawn[7:14]) == list(range(7))
     assert len(set(drawn[14:])) == 3
-    assert draw_sources("x", training, 17, 0).tolist() == drawn.tolist()
-    assert draw_sources("y", training, 17, 0).tolist() != drawn.tolist()
-    assert set(draw_sources("x", training, 9, 0, np.array([2, 5]))) == {2, 5}
+    assert draw_sources("x", seven, 17, 0).tolist() == drawn.tolist()
+    assert draw_sources("y", seven, 17, 0).tolist() != drawn.tolist()
+    assert set(draw_sources("x", np.array([2, 5]), 9, 0)) == {2, 5}
 
 
 def test_transformed_copies_are_of_training_cases_and_unseen_are_blended_in(fields) -> None:  # type: ignore[no-untyped-def]
@@ -217,3 +218,31 @@ def test_steps_move_volumes_in_their_last_axes() -> None:
     ):
         assert torch.allclose(step(x, x, draw()), expected, atol=1e-4)
     assert torch.allclose(Step(shift=(2 / 16, 0))(x, x, draw())[..., 2:], x[..., :-2], atol=1e-4)
+
+
+def test_label_maps_are_changed_as_told() -> None:
+    map_ = np.zeros((40, 40), np.uint8)
+    map_[10:20, 14:20], map_[16:20, 14:20] = 1, 2
+    made = {name: change(map_, np.random.default_rng(0)) for name, change in map_changes().items()}
+    assert all(one.shape == map_.shape and set(np.unique(one)) == {0, 1, 2} for one in made.values())
+    assert np.array_equal(made["as_it_is"], map_)
+    assert np.array_equal(made["mirrored"], map_[:, ::-1]) and np.array_equal(made["upside_down"], map_[::-1])
+    centre = {name: np.argwhere(one > 0).mean(0) for name, one in made.items()}
+    for name, by in (("shifted", 2), ("shifted_far", 8)):  # a twentieth and a fifth of 40
+        assert np.abs(centre[name] - centre["as_it_is"]).tolist() == [by, by]
+    assert (made["specks"] > 0).sum() - (map_ > 0).sum() in range(5, 9)  # 8 voxels, some of them in the foreground
+    assert (made["grown"] > 0).sum() == 60 + 2 * (10 + 6) and (made["shrunk"] > 0).sum() == 8 * 4
+    assert np.array_equal(made["grown"][map_ > 0], map_[map_ > 0])
+    sizes = {name: (one > 0).sum() / 60 for name, one in made.items()}
+    assert sizes["magnified"] == pytest.approx(1.21, abs=0.12) and sizes["rotated_15"] == pytest.approx(1, abs=0.1)
+    away = {name: (made[name] != map_).sum() for name in ("warped", "warped_strongly", "rotated_5", "rotated_15")}
+    assert 0 < away["warped"] < away["warped_strongly"] and 0 < away["rotated_5"] < away["rotated_15"]
+
+
+def test_volumes_of_labels_are_changed_in_the_plane_or_in_space() -> None:
+    map_ = np.zeros((32, 40, 48), np.uint8)
+    map_[8:24, 10:30, 12:36] = 1
+    made = {name: change(map_, np.random.default_rng(0)) for name, change in map_changes().items()}
+    assert all(one.shape == map_.shape and one.any() for one in made.values())
+    assert (np.argwhere(made["shifted_far"]).mean(0) - np.argwhere(map_).mean(0))[0] == 0
+    assert (made["magnified"] > 0).sum() > 1.1 * (map_ > 0).sum()

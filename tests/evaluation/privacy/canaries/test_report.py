@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from understudy.evaluation.privacy.calibration import ReferenceScores, Threshold, clopper_pearson
-from understudy.evaluation.privacy.canaries.audit import AuditedCases, AuditResult
+from understudy.evaluation.privacy.canaries.audit import AuditedCases, AuditResult, MapAudit
 from understudy.evaluation.privacy.canaries.report import HEADER, recall_results, share, write_audit
 
 
@@ -17,6 +17,7 @@ def one(flagged: list[int], subjects: list[int]) -> AuditedCases:
     return AuditedCases(mask, np.array(subjects), mask, {"pixels": float(mask.mean())})
 
 
+NONE = "not audited: no label maps"
 THRESHOLD = Threshold(1.0, np.full(200, 1.0), ReferenceScores(np.zeros(5), np.arange(5), ""), 0.01)
 
 
@@ -88,7 +89,7 @@ def test_so_does_that_of_false_positives_where_each_subject_counts_once(tmp_path
         (tmp_path / str(spread)).mkdir()
         draws = np.random.default_rng(0).normal(1, spread, 500)
         audit = replace(found(), threshold=replace(THRESHOLD, resampled=draws), non_members=unseen, transformed=unseen)
-        results = {r.name: r for r in write_audit(tmp_path / str(spread), audit, 0)}
+        results = {r.name: r for r in write_audit(tmp_path / str(spread), audit, NONE, 0)}
         for name in ("privacy.audit.false_positive_rate", "privacy.audit.false_positive_rate_transformed"):
             assert results[name].value == pytest.approx(
                 3 / 41
@@ -98,11 +99,11 @@ def test_so_does_that_of_false_positives_where_each_subject_counts_once(tmp_path
 
 
 def test_names_values_and_notes(tmp_path: Path) -> None:
-    results = {result.name.removeprefix("privacy.audit."): result for result in write_audit(tmp_path, found(), 0)}
+    results = {result.name.removeprefix("privacy.audit."): result for result in write_audit(tmp_path, found(), NONE, 0)}
     assert set(results) == {
         "recall.mean", "recall.worst", "recall.exact", "recall.warped", "recall.compound_2", "left_out.warped",
         "false_positive_p", "false_positive_rate", "false_positive_rate_all", "false_positive_rate_left_out",
-        "false_positive_rate_transformed", "subjects_often_flagged", "recall_low_prevalence",
+        "false_positive_rate_transformed", "subjects_often_flagged", "recall_low_prevalence", "label_maps",
     }  # fmt: skip
     assert list(results)[:2] == ["recall.worst", "recall.mean"]  # the worst leads
     assert results["recall.exact"].value == 1
@@ -134,7 +135,7 @@ def test_names_values_and_notes(tmp_path: Path) -> None:
 
 
 def test_the_table_holds_one_row_a_transformation(tmp_path: Path) -> None:
-    write_audit(tmp_path, found(), 0)
+    write_audit(tmp_path, found(), NONE, 0)
     with (tmp_path / "tables" / "privacy_audit.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert list(rows[0]) == [*HEADER, "pixels"]
@@ -145,6 +146,25 @@ def test_the_table_holds_one_row_a_transformation(tmp_path: Path) -> None:
 
 
 def test_no_audit_says_why(tmp_path: Path) -> None:
-    (result,) = write_audit(tmp_path, "not audited: because", 3)
-    assert (result.name, result.value, result.note, result.seed) == ("privacy.audit", None, "not audited: because", 3)
+    one, other = write_audit(tmp_path, "not audited: because", NONE, 3)
+    assert (one.name, one.value, one.note, one.seed) == ("privacy.audit", None, "not audited: because", 3)
+    assert (other.name, other.value, other.note) == ("privacy.audit.label_maps", None, NONE)
     assert not (tmp_path / "tables").exists()
+
+
+def test_label_maps_stand_apart(tmp_path: Path) -> None:
+    near = np.array([2.0, 2, 0, 0, 2, 2, 2, 2])
+    moved = AuditedCases(near > 1, np.array([1, 1, 2, 2, 3, 3, 4, 5]), near > 1, nearness=near)
+    equal = replace(moved, flagged=np.ones(8, bool))  # two are as good as equal, whatever their nearness
+    unseen = AuditedCases(np.array([True, True, True, False, False]), np.array([1, 1, 1, 2, 3]), np.zeros(5, bool))
+    results = write_audit(tmp_path, "not audited", MapAudit({"as_it_is": equal, "grown": moved}, unseen, THRESHOLD), 0)
+    found = {one.name.removeprefix("privacy.audit.label_maps."): one for one in results}
+    assert list(found) == [
+        "privacy.audit", "recall.worst", "recall.mean", "recall.as_it_is", "recall.grown", "false_positive_rate",
+    ]  # fmt: skip
+    assert found["recall.as_it_is"].value == 1 and found["recall.grown"].value == 0.75
+    assert found["recall.worst"].value == 0.75 and "grown" in found["recall.worst"].note
+    assert found["recall.mean"].value == pytest.approx(0.875) and found["recall.mean"].n == 16
+    assert found["false_positive_rate"].value == pytest.approx(1 / 3) and found["false_positive_rate"].n == 5
+    with (tmp_path / "tables" / "privacy_audit.csv").open(newline="") as handle:
+        assert [row["transformation"] for row in csv.DictReader(handle)] == ["label_map.as_it_is", "label_map.grown"]

@@ -39,7 +39,7 @@ from understudy.core.seed import rng
 from understudy.core.statistics import by_subject
 from understudy.evaluation.nearest import Rows, nearest, unit_vectors
 from understudy.evaluation.privacy.attacks.setup import Attack, AttackScores, AttackSetup, log_distance
-from understudy.evaluation.privacy.copies.lesions import alike_maps, not_compared
+from understudy.evaluation.privacy.copies.label_maps import alike_maps, not_compared
 from understudy.evaluation.privacy.pearson import ImageVectors
 
 ENCODER_CASES = 16  # fewest that the encoder learns from

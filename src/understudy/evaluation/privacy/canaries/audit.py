@@ -5,6 +5,7 @@
 trained without one family of transformations, and the copies of that family are sought with it; so for each family.
 Non-members are the test subjects, whom neither generator nor detector nor calibration has seen. **False positives** are
 counted over these, over validation subjects, and over all subjects that calibrate, each left out of the threshold once.
+**Label maps** have a search of their own, audited by copies of training subjects' maps, each changed in one way.
 **Checked** in tests/evaluation/privacy/canaries/test_audit.py.
 """
 
@@ -20,13 +21,16 @@ from understudy.evaluation.privacy.calibration import ReferenceScores, Threshold
 from understudy.evaluation.privacy.canaries.inject import (
     InjectedCopies,
     Recipe,
+    draw_sources,
     inject_lesions,
     inject_parts,
     inject_transformed,
+    map_changes,
 )
 from understudy.evaluation.privacy.copies.cases import NearestTwo, SmallCases, without_subject
 from understudy.evaluation.privacy.copies.decision import CopyDecision
 from understudy.evaluation.privacy.copies.detector import CopyDetector, DetectorSettings, LeftOutDetector, left_out
+from understudy.evaluation.privacy.copies.label_maps import MapDetector, RealMaps, cleaned
 from understudy.evaluation.privacy.copies.matchers import MANY, match
 from understudy.evaluation.privacy.copies.transforms import FAMILIES, Transformation, harder
 
@@ -59,6 +63,15 @@ class AuditResult:
     transformed: AuditedCases  # non-members' cases, transformed
     low_prevalence: tuple[int, int, int, int]  # flagged copies, copies; flagged cases of non-members, cases
     skipped: list[str]  # what was not audited, and why
+
+
+@dataclass(frozen=True)
+class MapAudit:
+    """The result of the audit of label maps."""
+
+    recalls: dict[str, AuditedCases]  # copies of training cases' maps, by how they were changed
+    non_members: AuditedCases  # maps of test subjects, as they are
+    threshold: Threshold
 
 
 @dataclass(frozen=True)
@@ -117,6 +130,36 @@ def run(
         low_prevalence,
         skipped,
     )
+
+
+def run_on_maps(
+    detector: MapDetector, labels: np.ndarray, rows: np.ndarray, test: np.ndarray, subjects: np.ndarray, n: int,
+    seed: int,
+) -> MapAudit | str:  # fmt: skip
+    """Audit what judges label maps (N, *S) by those of the training cases in ``rows``; or say why not.
+
+    Copied are n maps that show something; ``test`` are rows of test subjects, ``subjects`` (N,) those of all rows.
+    """
+    trained = labels[rows]
+    shown = np.flatnonzero([np.ptp(cleaned(map_)) > 0 for map_ in trained])
+    if not len(shown):
+        return "not audited: no label map of a training case shows enough to tell"
+    equal, recalls = RealMaps(trained), {}
+    for name, change in map_changes().items():
+        source = draw_sources(f"label map {name}", shown, n, seed)
+        copies = [change(trained[i], rng(seed, "audit", "label maps", name, k)) for k, i in enumerate(source)]
+        recalls[name] = _judged(detector, np.stack(copies), equal, subjects[rows[source]], subjects[rows])
+    return MapAudit(
+        recalls, _judged(detector, labels[test], equal, subjects[test], subjects[rows]), detector.decision.threshold
+    )
+
+
+def _judged(
+    detector: MapDetector, maps: np.ndarray, equal: RealMaps, whose: np.ndarray, trained: np.ndarray
+) -> AuditedCases:
+    """Return which label maps are flagged, those as good as equal whatever their nearness."""
+    found = detector.decide(maps, np.arange(len(maps)), equal.copied(maps))
+    return AuditedCases(found.flagged, whose, trained[found.case] == whose, nearness=found.nearness)
 
 
 def match_injected(injected: Mapping[str, InjectedCopies], detector: CopyDetector) -> dict[str, dict[str, NearestTwo]]:

@@ -1,4 +1,4 @@
-"""Injects copies: transformed training cases, a lesion in another brain, a part in another image.
+"""Injects copies: transformed training cases, a lesion in another brain, a part in another image, changed label maps.
 
 Sources are training cases; hosts, and what is blended in, are cases of unseen subjects. Beside the menu's a steward may
 add transformations, as recipes of known steps that no encoder learns; a file, say transformations.yaml, lists them::
@@ -13,6 +13,7 @@ flipped in the plane of their last two axes.
 **Checked** in tests/evaluation/privacy/canaries/test_inject.py.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -56,22 +57,24 @@ def inject_transformed(
     name: str, transformation: Transformation, training: SmallCases, others: SmallCases, n: int, seed: int
 ) -> InjectedCopies:
     """Transform n training cases, blending in others; no label maps, because a transformation may move them."""
-    source, host = draw_sources(name, training, n, seed), rng(seed, "audit", name, "hosts").integers(0, len(others), n)
+    source, host = (
+        draw_sources(name, np.arange(len(training)), n, seed),
+        rng(seed, "audit", name, "hosts").integers(0, len(others), n),
+    )
     draw = torch.Generator().manual_seed(derive(seed, "audit", name, "disguise"))
     images = transformation.inject(training.images[source], others.images[host], draw)
     return InjectedCopies(without_subject(images), source)
 
 
-def draw_sources(name: str, training: SmallCases, n: int, seed: int, among: np.ndarray | None = None) -> np.ndarray:
-    """Draw n training cases, each once before any is drawn twice."""
-    rows = np.arange(len(training)) if among is None else among
-    rounds = [rng(seed, "audit", name, i).permutation(rows) for i in range(-(-n // len(rows)))]
+def draw_sources(name: str, among: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """Draw n training cases among some, each once before any is drawn twice."""
+    rounds = [rng(seed, "audit", name, i).permutation(among) for i in range(-(-n // len(among)))]
     return np.concatenate(rounds)[:n]
 
 
 def inject_parts(training: SmallCases, hosts: SmallCases, n: int, seed: int) -> InjectedCopies:
     """Paste a square part of n training cases, chosen where there is detail, into the same place of other images."""
-    source, choose = draw_sources("part", training, n, seed), rng(seed, "audit", "part", "places")
+    source, choose = draw_sources("part", np.arange(len(training)), n, seed), rng(seed, "audit", "part", "places")
     images = hosts.images[choose.integers(0, len(hosts), n)].clone()
     sides = tuple(images.shape[2:])
     part = round(PART * sides[0])
@@ -102,7 +105,7 @@ def inject_lesions(training: SmallCases, hosts: SmallCases, n: int, seed: int) -
     if not len(among):
         return None
     images, labels, source, choose = [], [], [], rng(seed, "audit", "lesion", "places")
-    for row in draw_sources("lesion", training, n, seed, among):
+    for row in draw_sources("lesion", among, n, seed):
         found = _place(training, hosts, int(row), choose)
         if found is None:
             continue
@@ -143,6 +146,77 @@ def _pasted(host: Tensor, source: Tensor, mask: np.ndarray) -> Tensor:
     grown = torch.from_numpy(ndimage.binary_dilation(mask)).float()
     soft = torch.maximum(blur(grown[None, None], SOFT)[0, 0], torch.from_numpy(mask).float())
     return host * (1 - soft) + source * soft
+
+
+MapChange = Callable[[np.ndarray, np.random.Generator], np.ndarray]  # of one label map (*S)
+
+
+def map_changes() -> Mapping[str, MapChange]:
+    """Return how a copied label map may be changed, by name; lengths in shares of the side, the middle staying."""
+    return {
+        "as_it_is": lambda map_, draw: map_,
+        "mirrored": lambda map_, draw: map_[..., ::-1],
+        "upside_down": lambda map_, draw: map_[..., ::-1, :],
+        "shifted": lambda map_, draw: _shifted(map_, 0.05, draw),
+        "shifted_far": lambda map_, draw: _shifted(map_, 0.2, draw),
+        "specks": _specks,
+        "mirrored_shifted_specks": lambda map_, draw: _specks(_shifted(map_[..., ::-1], 0.05, draw), draw),
+        "grown": _grown,
+        "shrunk": lambda map_, draw: np.where(ndimage.binary_erosion(map_ > 0), map_, 0),
+        "rotated_5": lambda map_, draw: _rotated(map_, 5, draw),
+        "rotated_15": lambda map_, draw: _rotated(map_, 15, draw),
+        "magnified": lambda map_, draw: _magnified(map_, 1.1),
+        "warped": lambda map_, draw: _warped(map_, 1.5 / 64, draw),
+        "warped_strongly": lambda map_, draw: _warped(map_, 3 / 64, draw),
+        "mirrored_rotated_warped": lambda map_, draw: _warped(_rotated(map_[..., ::-1], 5, draw), 1.5 / 64, draw),
+    }
+
+
+def _shifted(map_: np.ndarray, share: float, draw: np.random.Generator) -> np.ndarray:
+    """Shift a label map in the plane of its last two axes, to either side along each."""
+    signs = draw.choice([-1, 1], 2)
+    by = [0] * (map_.ndim - 2) + [round(share * map_.shape[i - 2] * signs[i]) for i in range(2)]
+    return np.asarray(ndimage.shift(map_, by, order=0))
+
+
+def _rotated(map_: np.ndarray, degrees: float, draw: np.random.Generator) -> np.ndarray:
+    """Rotate a label map in the plane of its last two axes, to either side."""
+    return np.asarray(ndimage.rotate(map_, degrees * draw.choice([-1, 1]), (-2, -1), reshape=False, order=0))
+
+
+def _read(map_: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Return a label map read at other voxels (d, *S), the nearest counting; beyond the border is background."""
+    return np.asarray(ndimage.map_coordinates(map_, where, order=0, mode="constant"))
+
+
+def _places(map_: np.ndarray) -> np.ndarray:
+    return np.stack(np.meshgrid(*(np.arange(side, dtype=float) for side in map_.shape), indexing="ij"))
+
+
+def _magnified(map_: np.ndarray, by: float) -> np.ndarray:
+    centre = (np.array(map_.shape) - 1).reshape(-1, *[1] * map_.ndim) / 2
+    return _read(map_, centre + (_places(map_) - centre) / by)
+
+
+def _warped(map_: np.ndarray, strength: float, draw: np.random.Generator) -> np.ndarray:
+    """Warp a label map smoothly; the strength is the root mean square displacement."""
+    side = map_.shape[-1]
+    field = np.stack([ndimage.gaussian_filter(draw.normal(size=map_.shape), side / 8) for _ in map_.shape])
+    return _read(map_, _places(map_) + field * (strength * side / np.sqrt((field**2).mean())))
+
+
+def _specks(map_: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    """Add single voxels of a class that is there, one in two hundred of all."""
+    changed = map_.copy()
+    at = draw.choice(map_.size, map_.size // 200, replace=False)
+    changed.flat[at] = draw.choice(np.unique(map_[map_ > 0]), len(at))
+    return changed
+
+
+def _grown(map_: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    """Grow each class by a voxel into the background."""
+    near = ndimage.maximum_filter(map_, footprint=ndimage.generate_binary_structure(map_.ndim, 1))
+    return np.where(map_ > 0, map_, near)
 
 
 class Warp(BaseModel):

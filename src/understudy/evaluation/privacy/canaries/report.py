@@ -3,6 +3,7 @@
 **Checked** in tests/evaluation/privacy/canaries/test_report.py.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ from understudy.core.result import Result
 from understudy.core.seed import rng
 from understudy.core.statistics import by_subject, percentile_interval, resample
 from understudy.evaluation.folder import write_table
-from understudy.evaluation.privacy.calibration import clopper_pearson
-from understudy.evaluation.privacy.canaries.audit import AuditedCases, AuditResult
+from understudy.evaluation.privacy.calibration import Threshold, clopper_pearson
+from understudy.evaluation.privacy.canaries.audit import AuditedCases, AuditResult, MapAudit
 from understudy.evaluation.privacy.chance import exchanged_p
 
 HEADER = ("transformation", "left_out", "found", "found_low", "found_high", "correct_subject", "n", "subjects")
@@ -20,22 +21,36 @@ DRAWS = 1000
 Interval = tuple[float, float, float]
 
 
-def write_audit(folder: Path, audit: AuditResult | str, seed: int) -> list[Result]:
+def write_audit(folder: Path, audit: AuditResult | str, maps: MapAudit | str, seed: int) -> list[Result]:
     """Write tables/privacy_audit.csv, with a column for what each matcher alone finds; return the results.
 
-    Where there was no audit, the one result says why, and nothing is written.
+    Where there was no audit, of images or of label maps, one result says why, and the table lacks it.
     """
+    rows: list[tuple[str, str, AuditedCases, Threshold]] = []
+    if not isinstance(audit, str):
+        every = {"no": audit.recalls | audit.harder, "yes": audit.left_out}
+        rows += [(name, out, one, audit.threshold) for out, found in every.items() for name, one in found.items()]
+    if not isinstance(maps, str):
+        rows += [(f"label_map.{name}", "no", one, maps.threshold) for name, one in maps.recalls.items()]
+    if rows:
+        _write_table(folder, rows, seed)
     if isinstance(audit, str):
-        return [Result("privacy.audit", None, seed=seed, note=audit)]
-    every = [*audit.recalls.values(), *audit.harder.values(), *audit.left_out.values()]
-    matchers, rows = list(dict.fromkeys(matcher for one in every for matcher in one.matchers)), []
-    for left_out, recalls in (("no", audit.recalls | audit.harder), ("yes", audit.left_out)):
-        for name, one in recalls.items():
-            alone = [one.matchers.get(matcher, "") for matcher in matchers]
-            n, subjects = len(one.flagged), len(np.unique(one.subjects))
-            rows.append([name, left_out, *_found(audit, one, seed), float(one.right.mean()), n, subjects, *alone])
-    write_table(folder, "privacy_audit", [*HEADER, *matchers], rows)
-    return [*recall_results(audit, seed), *_false_positives(audit, seed)]
+        results = [Result("privacy.audit", None, seed=seed, note=audit)]
+    else:
+        results = [*recall_results(audit, seed), *_false_positives(audit, seed)]
+    if isinstance(maps, str):
+        return [*results, Result("privacy.audit.label_maps", None, seed=seed, note=maps)]
+    return [*results, *map_results(maps, seed)]
+
+
+def _write_table(folder: Path, rows: list[tuple[str, str, AuditedCases, Threshold]], seed: int) -> None:
+    """Write a row of each kind of copies: name, whether its family was left out, copies, threshold."""
+    matchers, table = list(dict.fromkeys(matcher for *_, one, _ in rows for matcher in one.matchers)), []
+    for name, left_out, one, threshold in rows:
+        alone = [one.matchers.get(matcher, "") for matcher in matchers]
+        n, subjects = len(one.flagged), len(np.unique(one.subjects))
+        table.append([name, left_out, *_found(threshold, one, seed), float(one.right.mean()), n, subjects, *alone])
+    write_table(folder, "privacy_audit", [*HEADER, *matchers], table)
 
 
 def share(one: AuditedCases, seed: int, per_subject: bool = False) -> Interval:
@@ -53,66 +68,86 @@ def share(one: AuditedCases, seed: int, per_subject: bool = False) -> Interval:
     return (value, *percentile_interval((times @ top) / (times @ bottom)))
 
 
-def _found(audit: AuditResult, one: AuditedCases, seed: int, per_subject: bool = False) -> Interval:
+def _found(threshold: Threshold, one: AuditedCases, seed: int, per_subject: bool = False) -> Interval:
     """Return the share that is flagged, as :func:`share`, and its 95 % range over subjects and over thresholds."""
     value, low, high = share(one, seed, per_subject)
     if value in (0.0, 1.0):
         return value, low, high
     names, number, counts = by_subject(one.subjects)
-    times = resample(rng(seed, "audit", "subjects"), len(names), len(audit.threshold.resampled))
+    times = resample(rng(seed, "audit", "subjects"), len(names), len(threshold.resampled))
     of = counts if per_subject else np.ones(len(names))
-    hits = _hits(audit, one, number, len(names)) / of
+    hits = _hits(threshold, one, number, len(names)) / of
     return value, *percentile_interval((times * hits).sum(1) / (times @ (counts / of)))
 
 
-def _hits(audit: AuditResult, one: AuditedCases, number: np.ndarray, n: int) -> np.ndarray:
+def _hits(threshold: Threshold, one: AuditedCases, number: np.ndarray, n: int) -> np.ndarray:
     """Return how many cases of each of n subjects are flagged (draws, n), by each resampled threshold."""
     if one.nearness is None:
         return np.bincount(number, one.flagged, n)[None]
-    whatever = one.flagged & (one.nearness <= audit.threshold.value)  # exact copies, flagged by any threshold
-    flagged = (one.nearness > audit.threshold.resampled[:, None]) | whatever
+    whatever = one.flagged & (one.nearness <= threshold.value)  # exact copies, flagged by any threshold
+    flagged = (one.nearness > threshold.resampled[:, None]) | whatever
     return np.stack([np.bincount(number, row, n) for row in flagged])
 
 
 def recall_results(audit: AuditResult, seed: int) -> list[Result]:
     """Return the recalls: the worst first, then the mean, then each."""
-    by_name = {name: _found(audit, one, seed) for name, one in audit.recalls.items()}
+    by_name = {name: _found(audit.threshold, one, seed) for name, one in audit.recalls.items()}
     worst = min(by_name, key=lambda name: by_name[name][0])
     n = sum(len(one.flagged) for one in audit.recalls.values())
     note = "copies of training cases that were injected and flagged; interval over the subjects copied and thresholds"
     mean = float(np.mean([value for value, _, _ in by_name.values()]))
+    interval = _mean_interval(audit.recalls, audit.threshold, seed)
     results = [
         Result("privacy.audit.recall.worst", *by_name[worst], "", "higher", len(audit.recalls[worst].flagged), seed,
                f"of the transformation {worst}; compounds, chimeras and a steward's own stand apart"),
-        Result("privacy.audit.recall.mean", mean, *_mean_interval(audit, seed), "", "higher", n, seed,
+        Result("privacy.audit.recall.mean", mean, *interval, "", "higher", n, seed,
                "; ".join(["mean over single transformations", *audit.skipped])),
     ]  # fmt: skip
-    by_name |= {name: _found(audit, one, seed) for name, one in audit.harder.items()}
+    by_name |= {name: _found(audit.threshold, one, seed) for name, one in audit.harder.items()}
     for name, one in (audit.recalls | audit.harder).items():
         results.append(
             Result(f"privacy.audit.recall.{name}", *by_name[name], "", "higher", len(one.flagged), seed, note)
         )
     for name, one in audit.left_out.items():
         said = "the encoder had not learned this family of transformations"
-        values = _found(audit, one, seed)
+        values = _found(audit.threshold, one, seed)
         results.append(Result(f"privacy.audit.left_out.{name}", *values, "", "higher", len(one.flagged), seed, said))
     return results
 
 
-def _mean_interval(audit: AuditResult, seed: int) -> tuple[float, float]:
+def map_results(maps: MapAudit, seed: int) -> list[Result]:
+    """Return the recalls of copied label maps, worst and mean first, and how many of test subjects' were flagged."""
+    before, over = "privacy.audit.label_maps", "interval over subjects and thresholds"
+    by_name = {name: _found(maps.threshold, one, seed) for name, one in maps.recalls.items()}
+    counts = {name: len(one.flagged) for name, one in maps.recalls.items()}
+    worst, mean = min(by_name, key=lambda name: by_name[name][0]), float(np.mean([v for v, _, _ in by_name.values()]))
+    notes = {"worst": f"of maps changed so: {worst}", "mean": "mean over ways of change"}
+    found = {"worst": by_name[worst], "mean": (mean, *_mean_interval(maps.recalls, maps.threshold, seed)), **by_name}
+    counts |= {"worst": counts[worst], "mean": sum(counts.values())}
+    each = f"label maps of training cases that were copied, changed and flagged; {over}"
+    results = [
+        Result(f"{before}.recall.{name}", *values, "", "higher", counts[name], seed, notes.get(name, each))
+        for name, values in found.items()
+    ]
+    rate, n = _found(maps.threshold, maps.non_members, seed, True), len(maps.non_members.flagged)
+    said = f"label maps of test subjects that were flagged; each subject counts once; {over}"
+    return [*results, Result(f"{before}.false_positive_rate", *rate, "", "lower", n, seed, said)]
+
+
+def _mean_interval(recalls: Mapping[str, AuditedCases], threshold: Threshold, seed: int) -> tuple[float, float]:
     """Return the 95 % range of the mean over transformations, over resampled subjects and thresholds."""
-    names = np.unique(np.concatenate([one.subjects for one in audit.recalls.values()]))
-    draws = len(audit.threshold.resampled)
+    names = np.unique(np.concatenate([one.subjects for one in recalls.values()]))
+    draws = len(threshold.resampled)
     times, total = resample(rng(seed, "audit", "subjects"), len(names), draws), np.zeros(draws)
-    for one in audit.recalls.values():
+    for one in recalls.values():
         at = np.searchsorted(names, one.subjects)
         counts = np.bincount(at, minlength=len(names))
         drawn = times @ counts  # 0 where nobody was drawn whose cases were transformed so: then as measured
-        hits = (times * _hits(audit, one, at, len(names))).sum(1)
+        hits = (times * _hits(threshold, one, at, len(names))).sum(1)
         total += np.where(drawn > 0, hits / np.maximum(drawn, 1), one.flagged.mean())
-    if (total == len(audit.recalls)).all():  # resamples show no spread
+    if (total == len(recalls)).all():  # resamples show no spread
         return clopper_pearson(len(names), len(names))
-    return percentile_interval(total / len(audit.recalls))
+    return percentile_interval(total / len(recalls))
 
 
 def _false_positives(audit: AuditResult, seed: int) -> list[Result]:
@@ -137,7 +172,9 @@ def _false_positives(audit: AuditResult, seed: int) -> list[Result]:
         said = f"the same cases as they are, by the worst detector whose encoder had not learned a family: {most}"
         n = len(audit.left_out_non_members[most].flagged)
         left_out = [Result("privacy.audit.false_positive_rate_left_out", *by_family[most], "", "lower", n, seed, said)]
-    rate, rate_transformed = (_found(audit, one, seed, True) for one in (audit.non_members, audit.transformed))
+    rate, rate_transformed = (
+        _found(audit.threshold, one, seed, True) for one in (audit.non_members, audit.transformed)
+    )
     assert audit.non_members.nearness is not None
     reference, chance = audit.threshold.reference, (audit.non_members.nearness, audit.non_members.subjects)
     p = exchanged_p(reference, *chance, audit.threshold.rate, seed)

@@ -27,6 +27,10 @@ MIN_SPREAD = 1e-3
 MAX_GROUPS = 100  # of subjects left out of the scale together: one subject each, up to so many
 
 
+class AlikeError(UnderstudyError):
+    """The unseen cases are all alike to every matcher, so that none can be calibrated."""
+
+
 @dataclass(frozen=True)
 class CopyScores:
     """How near each of N cases lies to the training cases, and which are flagged; all are (N,)."""
@@ -104,7 +108,7 @@ class CopyDecision:
         scores = {name: near.score for name, near in matched.items() if name not in one_of_two}
         self.scale = ScoreScale(scores, subjects)
         if not self.scale.names:
-            raise UnderstudyError(
+            raise AlikeError(
                 "real cases that differ were expected to calibrate on, and those of all subjects look alike: run "
                 "`understudy check` on the real cohort"
             )
