@@ -16,6 +16,7 @@ NAMELESS = (
 NARROW = (
     "[...document.querySelectorAll('p, li, h2')].filter(e => e.getBoundingClientRect().right > innerWidth + 1).length"
 )
+FOLDED = "[...document.querySelectorAll('details > :not(.file)')].filter(e => !e.offsetHeight).length"
 CUT = "[...document.querySelectorAll('table')].filter(e => e.getBoundingClientRect().right > innerWidth + 1).length"
 
 
@@ -42,7 +43,7 @@ def test_it_prints_dark_on_white_whole_and_without_what_paper_cannot_use(browser
     assert browser.value(NARROW) == 0 and browser.value(CUT) == 0
     assert browser.value(INK) == "rgb(91, 104, 117)rgb(255, 255, 255)"
     assert browser.value("[...document.querySelectorAll('nav, .skip')].filter(e => e.offsetParent).length") == 0
-    assert browser.value("[...document.querySelectorAll('details > :not(.file)')].filter(e => !e.offsetHeight).length") == 0
+    assert browser.value(FOLDED) == 0
 
 
 def test_the_keyboard_reaches_the_findings(browser: Any, page: Path) -> None:
