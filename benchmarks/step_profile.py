@@ -3,7 +3,8 @@
     python benchmarks/step_profile.py [--steps 5] [--side 64] [--only stylegan2 ...] [--csv FILE] [--tiny]
 
 The steps are those of stylegan2_step.py, stylegan3_step.py, diffusion_step.py and utility_step.py, at their batch
-sizes; ProGAN and StyleGAN1 as after growing. Seconds are the median of some steps without a profiler; shares are of
+sizes; ProGAN and StyleGAN1 as after growing; an update of the copy detector's encoder; and all that its pair network
+does, from the registration of so many cases to the last update. Seconds are the median of some steps without a profiler; shares are of
 the operators' own time under torch.profiler, in as many steps again. ``peak`` is FLOPs of matrix products and
 convolutions a second of the first, over what the same process reaches just before in a training step of one 3x3
 convolution (machine_peak.py).
@@ -27,6 +28,11 @@ from machine_peak import peak
 from torch.profiler import ProfilerActivity, profile
 from utility_step import step_of
 
+from understudy.evaluation.privacy.copies.cases import local_contrast
+from understudy.evaluation.privacy.copies.encoder import Lesson, learn, network
+from understudy.evaluation.privacy.copies.likeness import Targets
+from understudy.evaluation.privacy.copies.pairs import PairLesson, learn_pairs
+from understudy.evaluation.privacy.copies.transforms import available
 from understudy.tasks.fitting import channels_last, to_device
 from understudy.tasks.networks import WIDTHS, build_network
 from understudy.training.engine import Engine
@@ -36,6 +42,7 @@ GROUPS = {  # the first whose word is part of an operator's name
     "convolutions": ("convolution", "conv2d", "conv3d"),
     "matrix products": ("mm", "linear", "scaled_dot", "attention"),
     "optimiser, averages": ("_foreach", "adam", "lerp"),
+    "resampling": ("grid_sampl", "interpolate", "upsample"),
     "copies, types, layouts": ("copy", "clone", "contiguous", "cat", "fill", "zero", "index", "pad", "empty", "stride"),
     "norms, sums": ("norm", "mean", "sum", "var", "softmax"),
 }  # fmt: skip
@@ -47,6 +54,22 @@ def task_step(batch: int, side: int) -> Step:
     network = to_device(build_network("unet", 2, 3, 2, WIDTHS["unet"], 0), Engine("auto"), 2)
     labels = (torch.rand(batch, 1, side, side) < 0.1).long()
     return step_of(network, channels_last(torch.randn(batch, 3, side, side)), labels, True)
+
+
+def detector_steps(cases: int) -> dict[str, tuple[int, Callable[[], Step]]]:
+    """Return the batch sizes and steps of the copy detector's networks; cases are always seen at 64 px."""
+    images = torch.nn.functional.interpolate(torch.randn(cases, 3, 16, 16), (64, 64), mode="bicubic").tanh()
+    subjects, ways = torch.arange(cases) // 2, [one for name, one in available(3, 2).items() if name != "exact"]
+
+    def pairs() -> Step:
+        everybody = torch.ones(cases, dtype=torch.bool)
+        targets = Targets(local_contrast(images), subjects, network(3).eval(), everybody)
+        return lambda: learn_pairs(PairLesson(images, targets, ways, 0, cases // 2))
+
+    return {
+        "copy encoder": (min(128, cases), lambda: lambda: learn(Lesson(images, subjects, ways, 1, 0))),
+        "pair network": (cases * 3 // 4, pairs),
+    }
 
 
 def steps(side: int, tiny: bool) -> dict[str, tuple[int, Callable[[], Step]]]:
@@ -65,6 +88,7 @@ def steps(side: int, tiny: bool) -> dict[str, tuple[int, Callable[[], Step]]]:
         "diffusion, patch 1": (of_batch, lambda: diffusion(1)),
         "diffusion, patch 2": (of_batch, lambda: diffusion(2)),
         "task U-Net": (2 * of_batch, lambda: task_step(2 * of_batch, side)),
+        **detector_steps(32 if tiny else 256),
     }
 
 

@@ -216,7 +216,10 @@ def test_another_cohort_against_the_same_real_one_gives_the_same_bytes(
     kept = evaluate_utility(real, [other], tmp_path / "kept", 0, config, cache=cache)
     assert len(trained) == 14  # the synthetic arm
     assert files(kept) == files(alone)
-    assert all(np.load(file).size < 200 for file in cache.glob("*.npy")) and len(list(cache.glob("*.npy"))) == 2 * 4
+    again = evaluate_utility(real, [other], tmp_path / "again", 0, config, cache=cache)
+    assert len(trained) == 14 and files(again) == files(alone)
+    entries = [np.load(file).size for file in cache.glob("*.npy")]
+    assert max(entries) < 200 and len(entries) == 2 * 4 + 5 * 4  # two parts of real arms, five of synthetic ones
 
 
 def test_what_real_networks_do_not_depend_on_hits_and_all_else_misses(
@@ -228,11 +231,35 @@ def test_what_real_networks_do_not_depend_on_hits_and_all_else_misses(
         evaluate_utility(real, [synthetic], out, seed, config, cache=tmp_path / "cache")
         return len(trained) - before
 
-    assert (again(), again(), again(repeats=2)) == (2, 1, 1 + 2)
-    assert again(draws=200) == again(select="last") == again(arms=("both",)) == again(shares=(0.25,), arms=()) == 1
+    assert (again(), again(), again(repeats=2)) == (2, 0, 2)
+    assert again(draws=200) == again(select="last") == 0
+    assert again(arms=("both",)) == again(shares=(0.25,), arms=()) == again(arms=("finetuned",)) == 1
+    assert again(arms=("finetuned",), finetune_share=0.5) == 1
     for changes in ({"updates": 4}, {"batch_size": 5}, {"augment": False}, {"tolerance": 1.0}, {"checks": 2}):
         assert again(**changes) == 2, changes
     assert again(seed=1) == 2
+
+
+def test_a_killed_evaluation_goes_on_with_the_networks_that_it_lacks(
+    real: Path, synthetic: Path, tmp_path: Path, trained: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, cache, run = FEW.model_copy(update={"arms": ("synthetic", "both")}), tmp_path / "cache", Task.run
+    whole = evaluate_utility(real, [synthetic], tmp_path / "whole", 0, config)
+    everything = len(trained)
+
+    def killed(*given: object) -> None:
+        if len(trained) == everything + 3:
+            raise KeyboardInterrupt
+        run(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Task, "run", killed)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)  # one network after another
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_utility(real, [synthetic], tmp_path / "resumed", 0, config, cache=cache)
+    monkeypatch.setattr(Task, "run", run)
+    resumed = evaluate_utility(real, [synthetic], tmp_path / "resumed", 0, config, cache=cache)
+    assert len(trained) == 2 * everything  # none of the three again
+    assert files(resumed) == files(whole)
 
 
 def test_a_forged_entry_changes_no_results(real: Path, synthetic: Path, tmp_path: Path) -> None:

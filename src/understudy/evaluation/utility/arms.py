@@ -33,6 +33,7 @@ from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
 from understudy.core.seed import rng
 from understudy.core.statistics import by_subject
+from understudy.data.seal import content_id
 from understudy.evaluation.folder import join_notes
 from understudy.evaluation.guard import leak_note, short_names, slug
 from understudy.evaluation.utility.config import Repeats
@@ -67,6 +68,7 @@ class Arm:
         request: what the cohort was asked for and made of, but for seeds and runs; see tested.py.
         run: the training that the cohort is from.
         training_seed: of the run.
+        made_of: what decides its synthetic cases beside the seed, by content and not by name; none of real cases alone.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Arm:
     request: str = ""
     run: str = ""
     training_seed: str = ""
+    made_of: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -165,7 +168,7 @@ def _synthetic(task: Task, name: str, other: Cohort, several: bool, real: Cohort
     more = f"made from {beside} subjects beside those of the real cohort" if beside else ""
     of = (name, f".{name}" if several else "", other.generator)
     known, note = frozenset(other.subjects_seen().union(subjects)), join_notes(more, leak_note(other))
-    made = Arm(name, "synthetic", *of, cases, len(subjects), note, "real", 1, known)
+    made = Arm(name, "synthetic", *of, cases, len(subjects), note, "real", 1, known, made_of=(content_id(other, None),))
     return replace(made, **_request(other))
 
 
@@ -221,6 +224,7 @@ def _at_random(task: Task, made: list[Arm], others: list[Cohort], select: str, s
                 drawn = np.sort(rng(seed, "as many at random", arm.name).permutation(len(full))[: len(screened)])
                 name, note = f"random of {whole.cohort}", f"as many cases as {arm.cohort} has, drawn at random"
                 of = replace(whole, name=name, cohort=name, ending=f".{slug(name)}", note=note, request="")
+                of = replace(of, made_of=(*whole.made_of, *arm.made_of, arm.name))
                 arms.append(_chosen(task, of, full, select, seed, drawn))
     return arms
 
@@ -249,7 +253,8 @@ def _joined(
     kind += real.kind.removeprefix("real")  # @n
     of = (synthetic.cohort, synthetic.ending, synthetic.generator)
     joined = Arm(name, kind, *of, cases, real.subjects + synthetic.subjects, notes, real.name, share)
-    return replace(joined, request=synthetic.request, run=synthetic.run, training_seed=synthetic.training_seed)
+    joined = replace(joined, request=synthetic.request, run=synthetic.run, training_seed=synthetic.training_seed)
+    return replace(joined, made_of=synthetic.made_of)
 
 
 def _foreknowledge(real: Arm, synthetic: Arm) -> str:

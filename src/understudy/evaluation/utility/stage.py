@@ -8,12 +8,12 @@ held-out synthetic cases choose, those that real validation subjects choose and 
 the seeds of the networks, the subjects, and where cohorts are draws of one generator, its seed (core/pooled.py).
 Networks learn at the same time, a thread each (training/parallel.py). What the arms are, and which weights are tested:
 arms.py. What is trained and scored is the task's matter (TASKS).
-**Kept in a cache**: networks that learn real cases alone depend on the real cohort, on their settings and on the seed,
-and on no synthetic cohort: who judges another cohort against the same real one need not train them again. Kept are the
-scores of each by test subject, or by test case, and its scores on validation subjects while it was trained; no pixel
-and no weight. What is found is, bit for bit, what training again would give (evaluation/cache.py).
+**Kept in a cache**: each network, as soon as it was tested. Whoever judges another cohort against the same real one
+need not train again those that learn real cases alone; an evaluation that was killed goes on with the networks that it
+lacks. Kept are the scores of each by test subject, or by test case, and its scores by those who choose weights; no
+pixel and no weight. What is found is, bit for bit, what training again would give (evaluation/cache.py).
 **Checked** in tests/evaluation/utility/test_stage.py (a toy cohort end to end, same seed, a planted leak; with a cache
-the same bytes, what misses, forged entries).
+the same bytes, what misses, forged entries, interrupted and continued).
 """
 
 from collections.abc import Callable
@@ -66,8 +66,8 @@ def evaluate_utility(
 
     The real cohort has the splits train, validation and test; all synthetic cases are training cases. The settings are
     the task's (a name out of TASKS), the same in every arm; the seed is that of weights, order, augmentation and
-    resampling. `cache` is a folder of its own where the test scores of networks on real cases are kept between
-    evaluations, which changes no byte of the results: INTERNAL, never released.
+    resampling. `cache` is a folder of its own where the test scores of networks are kept between evaluations, which
+    changes no byte of the results: INTERNAL, never released.
 
     Raises:
         UsageError: cohorts or a cache that do not fit, or an output of another request.
@@ -100,7 +100,7 @@ def evaluate_utility(
 
 @dataclass(frozen=True)
 class Networks:
-    """Trains the networks of a utility evaluation, or finds in a cache what those on real cases did."""
+    """Trains the networks of a utility evaluation, or finds in a cache what they did."""
 
     task: Task
     real: Cohort
@@ -116,27 +116,37 @@ class Networks:
         """Return what one network of an arm did, by choice of weights; each update ends with ``done``."""
         own = derive(self.seed, self.task.model, repeat)  # the same in every arm
         outcomes = {choice: self.task.outcome() for choice in arm.choices}
-        if arm.cohort or self.cache.folder is None:
+        keys = self._keys(arm, repeat)
+        found = {part: self.cache.load(key) for part, key in keys.items()}
+        if any(array is None for array in found.values()):
             self.task.run(arm.cases, arm.judges, outcomes, own, done)
-            return outcomes
-        (outcome,), (judge,) = outcomes.values(), arm.judges
-        about = self._about(arm, repeat)
-        keys = [{**about, "part": part} for part in ("scores", "curve")]
-        scores, curve = (self.cache.load(key) for key in keys)
-        if scores is None or curve is None:
-            self.task.run(arm.cases, arm.judges, outcomes, own, done)
-            for key, array in zip(keys, (outcome.last(), np.array(outcome.curves[judge][-1], float)), strict=True):
-                self.cache.store(key, array)
+            for part, array in _parts(outcomes, arm).items():
+                self.cache.store(keys[part], array)
             return outcomes
         for _ in range(self.config.updates):
             done()
-        outcome.add(scores)
-        outcome.curves[judge] = [[(int(at), float(score)) for at, score in curve]]
+        for choice, outcome in outcomes.items():
+            if (scores := found[f"scores, {choice}"]) is not None and scores.size:
+                outcome.add(scores)
+            for judge in arm.judges:
+                curve = found[f"curve, {judge}"]
+                assert curve is not None
+                outcome.curves[judge] = [[(int(at), float(score)) for at, score in curve]]
         return outcomes
 
-    def _about(self, arm: Arm, repeat: int) -> dict[str, Any]:
-        """Return all that decides what a network on real cases does, but for the code and the machine."""
+    def _keys(self, arm: Arm, repeat: int) -> dict[str, dict[str, Any]]:
+        """Return for each part of what a network does all that decides it, but for the code and the machine."""
         settings = self.config.model_dump(mode="json", exclude=set(Repeats.model_fields))
-        cohort = {"cohort": self.real.id, "content": content_id(self.real, None)}
-        drawn = {"arm": arm.kind, "seed": self.seed, "repeat": repeat}
-        return {"what": "networks on real cases", "task": self.task.model, "settings": settings, **cohort, **drawn}
+        cohort = {"cohort": self.real.id, "content": content_id(self.real, None), "made of": arm.made_of}
+        drawn = {"arm": arm.kind, "share": arm.share, "seed": self.seed, "repeat": repeat}
+        drawn |= {"last share": self.config.finetune_share} if arm.kind.startswith("finetuned") else {}
+        about = {"what": "task networks", "task": self.task.model, "settings": settings, **cohort, **drawn}
+        parts = [f"scores, {choice}" for choice in arm.choices] + [f"curve, {judge}" for judge in arm.judges]
+        return {part: {**about, "part": part} for part in parts}
+
+
+def _parts(outcomes: dict[str, Outcome], arm: Arm) -> dict[str, np.ndarray]:
+    """Return what one network did as arrays: scores by choice of weights, empty where none; curves by judge."""
+    scores = {f"scores, {c}": one.last() if one.networks else np.zeros(0) for c, one in outcomes.items()}
+    curves = next(iter(outcomes.values())).curves
+    return scores | {f"curve, {judge}": np.array(curves[judge][-1], float) for judge in arm.judges}
