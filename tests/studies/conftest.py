@@ -28,7 +28,8 @@ if out.name in os.environ.get("FAIL", "").split():
     sys.exit(1)
 time.sleep(float(os.environ.get("LAST", 0)))
 out.mkdir(exist_ok=True)
-(out / markers[words[0]]).write_text(json.dumps({"words": words, "threads": os.environ["OMP_NUM_THREADS"]}))
+told = {"words": words, "threads": os.environ["OMP_NUM_THREADS"], "gpus": os.environ.get("CUDA_VISIBLE_DEVICES")}
+(out / markers[words[0]]).write_text(json.dumps(told))
 """
 
 

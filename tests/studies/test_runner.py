@@ -67,6 +67,30 @@ def test_threads_are_those_of_the_study(stages_of: Stages, small: dict[str, Any]
     assert json.loads((tmp_path / "out/cohort/cohort-fold1/cohort.json").read_text())["threads"] == "3"
 
 
+def test_each_stage_that_needs_a_gpu_gets_its_own_and_waits_for_it(
+    stages_of: Stages, small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small["stages"] = {"run": {"import": "phantom", "seed": "$seed", "needs": {"gpus": 1}}}
+    small["loops"] = {"seed": [0, 1, 2, 3]}
+    stages, out, now, most = stages_of(small), tmp_path / "out", set[str](), 0
+
+    def told(event: str, stage: Stage, _: Record | None) -> None:
+        nonlocal most
+        (now.add if event == "start" else now.discard)(stage.name)
+        most = max(most, len(now))
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    monkeypatch.setenv("LAST", "0.3")
+    assert run_stages(stages, out, jobs=4, told=told) == [] and most == 2
+    made = [json.loads((out / stage.folder / "cohort.json").read_text())["gpus"] for stage in stages]
+    assert sorted(made[:2]) == ["3", "5"] and set(made) == {"3", "5"}
+    small["stages"]["run"]["needs"] = {"gpus": 4}  # more than there are: the command says so
+    run_stages(stages_of(small), tmp_path / "all", jobs=4)
+    assert json.loads((tmp_path / "all" / stages[0].folder / "cohort.json").read_text())["gpus"] == "3,5"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert run_stages(stages, tmp_path / "none", jobs=4, told=told) == [] and most == 4  # on processors
+
+
 def test_a_failure_stops_what_depends_on_it_and_with_keep_going_nothing_else(
     stages_of: Stages, small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

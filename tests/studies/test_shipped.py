@@ -12,6 +12,7 @@ from understudy.studies.command_line import CommandLine
 from understudy.studies.expand import expand
 from understudy.studies.study import read_study
 
+ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = sorted(Path(str(files("understudy.studies") / "shipped")).glob("*.yaml"))
 PAPERS = {"akbar2024": "[S:A]", "shin2018": "[S:E]", "platscher2021": "[S:P]", "segal2020": "[S:G]"}
 FULL = [file for file in SHIPPED if file.stem in PAPERS]
@@ -78,6 +79,25 @@ def test_a_frontier_has_its_points_keeps_its_hours_and_says_what_was_chosen_on_w
     assert sum(stage.needs.minutes or 0 for stage in stages) <= 150
     text = file.read_text()
     assert "Chosen on what" in text and "non_members: [control]" in text and "no test subject is in it" in text
+
+
+@pytest.mark.parametrize("name", sorted(PAPERS))
+def test_the_small_studies_keep_their_hour_of_two_cores(name: str, line: CommandLine) -> None:
+    file = next(file for file in SHIPPED if file.stem == f"{name}_small")
+    assert "for two cores in an hour" in file.read_text()
+    assert sum((stage.needs.minutes or 0) * stage.needs.threads for stage in expand(read_study(file), line)) <= 120
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+def test_a_study_with_a_page_of_results_names_the_sampler_of_its_diffusions(file: Path, line: CommandLine) -> None:
+    """A default that changes would let the page's command give other numbers."""
+    pages = " ".join(page.read_text() for page in (ROOT / "docs" / "results").glob("*.md"))
+    if f"understudy study run {file.name}" in pages:
+        stages = expand(read_study(file), line)
+        drawn = {name for stage in stages if stage.verb == "sample" for name in stage.inputs}
+        for stage in stages:
+            if stage.name in drawn and stage.arguments[:2] == ("train", "diffusion"):
+                assert any("sampler=" in word for word in stage.arguments), stage.name
 
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)

@@ -3,7 +3,8 @@
 A failed stage stops what depends on it, and with ``keep_going`` nothing else. Killed at any moment, runner or stages,
 the next call goes on: a stage's output is complete or absent, trainings and samplings resume. On Linux the stages die
 with their runner. Each stage has as many threads as it needs, said by its study, so that results depend neither on
-the machine's load nor on how many run at once.
+the machine's load nor on how many run at once. Where the machine has GPUs, stages that need some get each their own,
+and wait until so many are free.
 
 **Checked** in tests/studies/test_runner.py and, with kill -9 at random moments, in benchmarks/study_kills.py.
 """
@@ -21,6 +22,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+
+import torch
 
 from understudy.core.atomic import lock
 from understudy.core.errors import UnderstudyError
@@ -50,6 +53,7 @@ class _Running:
     process: subprocess.Popen[bytes]
     record: Record
     before: float
+    gpus: list[str]
     usage: tuple[int, float, float] | None = field(default=None)  # exit code, processor seconds, MiB
 
     def seconds(self) -> float:
@@ -78,7 +82,8 @@ class _Runner:
     def __init__(self, out: Path, jobs: int, keep_going: bool, told: Told, depth: dict[str, int]) -> None:
         self.out, self.jobs, self.keep_going, self.told, self.depth = out, jobs, keep_going, told, depth
         self.running: list[_Running] = []
-        self.failed = False
+        self.failed, self.gpus = False, visible_gpus()
+        self.free = list(self.gpus)
 
     def run(self, left: list[Stage]) -> list[Stage]:
         """Start stages when their inputs are there, until none can be started."""
@@ -89,9 +94,10 @@ class _Runner:
                 ready.sort(key=lambda s: -self.depth[s.name])  # what lies deepest first: results come early
                 if self.failed and not self.keep_going:
                     ready = []
-                for stage in ready[: self.jobs - len(self.running)]:
-                    waiting.remove(stage)
-                    self._start(stage)
+                for stage in ready:
+                    if len(self.running) < self.jobs and len(self.free) >= min(stage.needs.gpus, len(self.gpus)):
+                        waiting.remove(stage)
+                        self._start(stage)
                 if not self.running:
                     break
                 for one in self._ended():
@@ -125,6 +131,8 @@ class _Runner:
         write_record(self.out, stage, record)
         log.parent.mkdir(exist_ok=True)
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
+        gpus, self.free = self.free[: stage.needs.gpus], self.free[stage.needs.gpus :]
+        environment |= {"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {}
         with log.open("ab") as handle:
             handle.write(f"$ {record.command}\n".encode())
             handle.flush()
@@ -137,7 +145,7 @@ class _Runner:
                 stderr=handle,
                 preexec_fn=partial(_die_with, os.getpid()),
             )
-        self.running.append(_Running(stage, process, record, time.monotonic()))
+        self.running.append(_Running(stage, process, record, time.monotonic(), gpus))
         self.told("start", stage, None)
 
     def _ended(self) -> list[_Running]:
@@ -156,6 +164,7 @@ class _Runner:
 
     def _finish(self, one: _Running) -> bool:
         assert one.usage is not None
+        self.free += one.gpus
         code, cpu_seconds, peak_mb = one.usage
         output = self.out / one.stage.folder
         complete = code == 0 and (output / one.stage.marker).is_file()
@@ -186,6 +195,13 @@ class _Runner:
                 one.process.kill()
                 one.process.wait()
             write_record(self.out, one.stage, one.record.model_copy(update={"seconds": one.seconds()}))
+
+
+def visible_gpus() -> list[str]:
+    """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    found = map(str, range(torch.cuda.device_count())) if named is None else named.split(",")
+    return [one for one in found if one.strip()]
 
 
 def _die_with(parent: int) -> None:

@@ -42,6 +42,9 @@ def test_a_report(folds: Any) -> None:
             "tables/correlation-correlation.csv"} <= set(first)  # fmt: skip
     for name in re.findall(r"<code>((?:figures|tables)/[^<]+)</code>", text):
         assert name in first, name
+    told = first["tables/claims.csv"].decode().splitlines()
+    assert told[0].startswith("claim,source,seen,number,value,low,high,n") and len(told) == 1 + len(CLAIMS)
+    assert told[1].startswith("Synthetic alone") and ",seen," in told[1]
     results, provenance = read_results(page.parent)
     assert provenance["command"] == "study report" and len(results) == 28 and all(r.n == 12 for r in results)
     write_study_report(folds, folds.stages, folds.out)

@@ -14,6 +14,7 @@ PAPER = {
     "source": "Platscher 2021 [S:seed3]",
     "task": "tumour",
     "resolution": "16x16",
+    "slices": "slices",
     "n": 12,
 }
 
@@ -46,9 +47,13 @@ def test_papers_stand_beside_ours(folds: Any) -> None:
     assert table.view.rows[1][-4:] == ["Tumour", "16 x 16", "10 slices", "this study"]
     assert table.view.rows[5][:3] == ["best", "", "0.728"] and table.view.rows[6][2] == "0.728 (b)"
     assert table.grey == {6} and table.view.rows[6][-4:] == ["tumour", "128 x 128 x 32", "volumes", PAPER["source"]]
-    assert dict(table.view.notes)["b"].startswith(
-        "not comparable: resolution 128 x 128 x 32, here 16 x 16; n not known"
-    )
+    why = "not comparable: resolution 128 x 128 x 32, here 16 x 16; cases volumes, here slices; n not known, here 12"
+    assert dict(table.view.notes)["b"] == why
+    assert table.header[-4:] == ("task", "resolution", "cases", "source")
+    assert table.rows[0][-4:] == ["Tumour", "16 x 16", "10 slices", "this study"]
+    assert table.rows[-2][:4] == ["best", "mean", "score", 0.728] and table.rows[-2][9] == ""
+    assert table.rows[-1][9] == why and table.rows[-1][-1] == PAPER["source"]
+    assert {len(row) for row in table.rows} == {len(table.header)}
     assert len({len(row) for row in [table.view.header, *table.view.rows]}) == 1
 
 
@@ -74,12 +79,14 @@ def test_a_paper_stands_in_the_column_of_its_class(folds: Any) -> None:
         ({"task": "stroke"}, "task stroke, here tumour"),
         ({"n": 13}, "n 13, here 12"),
         ({"task": ""}, "task not known"),
+        ({"slices": "volumes"}, "cases volumes, here slices"),
+        ({"slices": ""}, "cases not known, here slices"),
     ],
 )
 def test_only_equal_settings_are_compared(changed: dict[str, Any], why: str) -> None:
-    found = not_comparable(PaperRow(**{**PAPER, **changed}), task="tumour", resolution="16 x 16", n=12)
+    found = not_comparable(PaperRow(**{**PAPER, **changed}), "tumour", "16 x 16", "10 slices", 12)
     assert found.startswith(why) and bool(found) == bool(why)
-    assert not_comparable(PaperRow(**PAPER), task="", resolution="16 x 16", n=12) == "task tumour, here not told"
+    assert not_comparable(PaperRow(**PAPER), "", "16 x 16", "10 slices", 12) == "task tumour, here not told"
 
 
 def test_pooled_numbers_are_results(folds: Any) -> None:

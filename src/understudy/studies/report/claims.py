@@ -6,6 +6,7 @@ have put the value on this side. Of a gain or difference that was asked to be ab
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from understudy.core.result import SCORES
 from understudy.evaluation.folder import join_notes
@@ -15,6 +16,7 @@ from understudy.studies.report.config import Claim
 from understudy.studies.report.measures import Measures, Number
 
 SEEN, NOT_SEEN, NOT_MEASURED, UNCERTAIN = "seen", "not seen", "not measured", ", uncertain"
+CLAIMS = ("claim", "source", "seen", "number", "value", "low", "high", "n", "unit", "detail")
 MEASURES = {
     "score": "{score} of {arm}",
     "ratio": "{score} of {arm} divided by that of {real}",
@@ -39,6 +41,13 @@ class Verdict:
         told = number(self.number.value, self.number.unit)
         ends = interval(self.number.low, self.number.high, self.number.unit)
         return join_notes(told + ("" if ends == "–" else f" [{ends.replace(' to ', ', ')}]"), f"n = {self.number.n:,}")
+
+
+def claim_row(one: Verdict) -> list[Any]:
+    """Return a verdict as a row of tables/claims.csv, with all digits."""
+    found = one.number
+    value = (found.value, found.low, found.high, found.n or None, found.unit)
+    return [one.claim.claim, one.claim.source, one.word, one.what, *value, one.sentence]
 
 
 def verdicts(measures: Measures) -> list[Verdict]:

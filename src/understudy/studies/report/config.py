@@ -108,7 +108,7 @@ class PaperRow(_Asked):
     measure: Literal["score", "ratio", "gain"] = "score"
     task: str = ""
     resolution: str = ""
-    slices: str = ""
+    slices: Literal["slices", "volumes", ""] = Field("", description="what a case is")
     n: int | None = Field(None, ge=1, description="test subjects")
 
     @model_validator(mode="after")

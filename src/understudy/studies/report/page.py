@@ -25,7 +25,7 @@ from understudy.report.chapters import chapter, place
 from understudy.report.reading import read_folders
 from understudy.report.tables import table_view
 from understudy.studies.report.blocks import PagePart, StudyFigure, StudyTable, named
-from understudy.studies.report.claims import SEEN, Verdict, verdicts
+from understudy.studies.report.claims import CLAIMS, SEEN, Verdict, claim_row, verdicts
 from understudy.studies.report.config import NumberTable, ScoreTable, read_report
 from understudy.studies.report.cost import cost_block, request
 from understudy.studies.report.curves import curve, default_curves, drawn_curves, scatters, score_figure
@@ -82,6 +82,8 @@ def write_study_report(study: DescribedStudy, stages: Sequence[Stage], out: Path
     request_made = Provenance("study report", config.model_dump(mode="json", by_alias=True), config.seed, done)
     with whole_folder(out / "report", replace=True) as folder:
         _write_files(folder, blocks)
+        if told:
+            write_rows(folder / "tables" / "claims.csv", CLAIMS, map(claim_row, told))
         write_results(folder, results, request_made)
         (folder / "report.html").write_text(_page(study, measures, told, blocks), encoding="utf-8")
     return out / "report" / "report.html"

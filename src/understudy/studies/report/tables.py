@@ -1,6 +1,6 @@
 """Tables of a study as papers print them: rows are arms and values of loops, columns are classes; papers' rows beside.
 
-A paper's row is grey, with the reason, unless its task, resolution and number of test subjects are ours.
+A paper's row is grey, with the reason, unless its task, resolution, kind of cases and number of test subjects are ours.
 **Checked** in tests/studies/report/test_tables.py.
 """
 
@@ -13,7 +13,7 @@ from understudy.core.result import SCORES, Result
 from understudy.evaluation.folder import join_notes
 from understudy.evaluation.guard import slug
 from understudy.report.tables import Footnotes, View, heading, interval, number
-from understudy.studies.report.blocks import StudyTable, csv_row, named, told_where
+from understudy.studies.report.blocks import CSV, StudyTable, csv_row, named, told_where
 from understudy.studies.report.config import NumberTable, PaperRow, ScoreTable
 from understudy.studies.report.finished import Judged
 from understudy.studies.report.measures import Combination, Measures, Number, merged
@@ -87,12 +87,16 @@ def score_table(measures: Measures, asked: ScoreTable, rows: Sequence[ScoreRow])
     score = SCORES.get(asked.score or measures.scores(first).score, asked.score)
     ours = _setting(measures, first, asked) if asked.paper else []
     printed = [[*_cells(row, loops, names, notes), *ours] for row in rows]
-    grey = set()
+    grey, raw = set(), [[*row, *ours] for row in _csv(rows)]
     for one in asked.paper:
         place = _place(one, classes, measures.classes(measures.finished.select(asked)))
-        cells, comparable = _paper(one, classes, place, len(loops), rows, ours, notes)
-        grey |= set() if comparable else {len(printed)}
-        printed.append(cells)
+        why, setting = not_comparable(one, *ours[:3], n=next(iter(rows[0].scores.values())).n), _told(one)
+        grey |= {len(printed)} if why else set()
+        printed.append([*_paper(one, classes, place, len(loops), why, notes), *setting])
+        raw.append(
+            [one.row, place, one.measure, one.value, None, None, one.n, "", "", why and f"not comparable: {why}"]
+        )
+        raw[-1] += setting
     head = [
         "Trained on",
         *(heading(named(names, loop)) for loop in loops),
@@ -107,7 +111,8 @@ def score_table(measures: Measures, asked: ScoreTable, rows: Sequence[ScoreRow])
         f"{score}{unit} with its 95 % interval; ratio and gain are of the first column of scores. n: test subjects."
     )
     view = View(title, head, printed, numeric, caption, notes.notes)
-    return StudyTable(f"{slug(asked.template)}-{slug(title)}"[:80], view, _csv(rows), grey=frozenset(grey))
+    header = (*CSV, *(map(str.lower, SETTING) if asked.paper else ()))
+    return StudyTable(f"{slug(asked.template)}-{slug(title)}"[:80], view, raw, header, frozenset(grey))
 
 
 def _cells(row: ScoreRow, loops: list[str], names: dict[str, str], notes: Footnotes) -> list[str]:
@@ -138,7 +143,7 @@ def _csv(rows: Sequence[ScoreRow]) -> list[list[Any]]:
 def _setting(measures: Measures, judged: Judged, asked: ScoreTable) -> list[str]:
     real = measures.finished.real(judged)
     if real is None:
-        return [asked.task, "not recorded", "", "this study"]
+        return [asked.task, "not recorded", "not recorded", "this study"]
     kind = "slices" if len(real.size) == 2 else "volumes"
     return [asked.task, " x ".join(map(str, real.size)), f"{len(real):,} {kind}", "this study"]
 
@@ -158,28 +163,22 @@ def _place(one: PaperRow, classes: list[str], scored: list[str]) -> str:
     return place
 
 
-def _paper(
-    one: PaperRow,
-    classes: list[str],
-    place: str,
-    loops: int,
-    rows: Sequence[ScoreRow],
-    ours: list[str],
-    notes: Footnotes,
-) -> tuple[list[str], bool]:
-    """Return the cells of a published number, and whether it may be compared with ours."""
-    n = next(iter(rows[0].scores.values())).n
-    why = not_comparable(one, task=ours[0], resolution=ours[1], n=n)
+def _paper(one: PaperRow, classes: list[str], place: str, loops: int, why: str, notes: Footnotes) -> list[str]:
+    """Return the cells of a published number, with a note why it may not be compared with ours."""
     value = number(one.value) + notes.mark(why and f"not comparable: {why}")
     cells = [value if one.measure == "score" and name == place else "" for name in classes]
     cells += [value if one.measure == measure else "" for measure in ("ratio", "gain")]
-    setting = [one.task, one.resolution, one.slices, one.source]
-    return [one.row, *[""] * loops, *cells, str(one.n or "?"), *(text or "?" for text in setting)], not why
+    return [one.row, *[""] * loops, *cells, str(one.n or "?")]
 
 
-def not_comparable(one: PaperRow, task: str, resolution: str, n: int) -> str:
-    """Say in what a paper's setting is not ours, "" where it is."""
-    pairs = (("task", one.task, task), ("resolution", one.resolution, resolution), ("n", str(one.n or ""), str(n)))
+def _told(one: PaperRow) -> list[str]:
+    return [text or "?" for text in (one.task, one.resolution, one.slices, one.source)]
+
+
+def not_comparable(one: PaperRow, task: str, resolution: str, cases: str, n: int) -> str:
+    """Say in what a paper's setting is not ours, "" where it is; of our cases, "10 slices", the kind counts."""
+    pairs = [("task", one.task, task), ("resolution", one.resolution, resolution)]
+    pairs += [("cases", one.slices, cases.rpartition(" ")[2]), ("n", str(one.n or ""), str(n))]
     differ = [(what, theirs, mine) for what, theirs, mine in pairs if _plain(theirs) != _plain(mine) or not theirs]
     return join_notes(*(f"{what} {theirs or 'not known'}, here {mine or 'not told'}" for what, theirs, mine in differ))
 
