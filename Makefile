@@ -8,7 +8,7 @@ OUT ?= demo-output$(if $(filter-out 0,$(SEED)),-$(SEED))
 STAMP := $(VENV)/.installed
 DOCS ?= .venv-docs
 
-.PHONY: setup demo test check kill hostile cluster clients docs docs-check wheel clean
+.PHONY: setup demo test check kill study-kills hostile cluster clients docs docs-check wheel clean
 
 setup: $(STAMP)
 
@@ -28,6 +28,10 @@ test: setup
 # where the disk is full or permission lost, too: the same bytes as an uninterrupted run; two at once in one folder
 kill: setup
 	UNDERSTUDY_KILLS=10 $(VENV)/bin/python -m pytest tests/test_kill.py tests/release/test_interruptions.py
+
+# a small study, its runner and its stages killed at twenty random moments: the same bytes as an undisturbed one
+study-kills: setup
+	$(VENV)/bin/python benchmarks/study_kills.py --kills 20 --out study-kills
 
 # 400 hostile files in the place of every document that a verb reads: one sentence each
 hostile: setup

@@ -2,8 +2,9 @@
 
 Run by ``make cluster``; the SLURM is this machine's own, or else brought up for it on 127.0.0.1 (slurm_up.sh) and taken
 down again. On the way one training is cancelled with ``scancel``, after a checkpoint and before its end: the first call
-of Snakemake fails, the second goes on. Logs and times are not compared. Exit code 0: all hold, or there is no SLURM to
-be had and the reason is printed; 1: something does not hold.
+of Snakemake fails, the second goes on. Logs and times are not compared. Then a training in two processes, which srun,
+torchrun and understudy itself start in turn: the same networks. Exit code 0: all hold, or there is no SLURM to be had
+and the reason is printed; 1: something does not hold.
 """
 
 import argparse
@@ -148,6 +149,28 @@ def compare(one: Path, other: Path) -> int:
     return len(left)
 
 
+def two_processes(cohort: Path, folder: Path) -> None:
+    """Train in two processes, whoever starts them; all networks are the same, byte for byte."""
+    words = ["train", "diffusion", str(cohort), "--preset", "demo", "--set", "images_seen=64", "--devices", "2"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    starters = {
+        "itself": UNDERSTUDY,
+        "torchrun": [*torchrun, *UNDERSTUDY[2:]],
+        "srun": ["srun", "-n", "2", *UNDERSTUDY],
+    }
+    environment, found = {**os.environ, "OMP_NUM_THREADS": "1"}, {}
+    for name, command in starters.items():
+        run = folder / f"two-{name}"
+        done = subprocess.run(
+            [*command, *words, "--out", run], env=environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise FailedCheckError(f"two processes that {name} starts: {done.stderr.strip()[-500:]}")
+        found[name] = {file.name: file.read_bytes() for file in sorted((run / "snapshots").rglob("*.safetensors"))}
+    if not found["itself"] or any(one != found["itself"] for one in found.values()):
+        raise FailedCheckError("two processes give other networks by who started them")
+
+
 def study(verb: str, out: Path, *options: str) -> str:
     """Run ``understudy study``; return the last line of what it printed."""
     command = [*UNDERSTUDY, "study", verb, str(STUDY), "--out", str(out), *options]
@@ -170,6 +193,7 @@ def check(snakemake: str, folder: Path) -> str:
         if wait(start(snakemake, cluster, log)) != 0:
             raise FailedCheckError(f"the second call of Snakemake failed: see {log}")
         took = time.monotonic() - began
+        two_processes(cluster / "cohort", folder)
     if logged(cluster / "run" / CANCELLED, seen) != lines:
         raise FailedCheckError("the cancelled training did not go on at its checkpoint")
     study("run", local, "--jobs", "2")  # ends with the report
@@ -179,7 +203,8 @@ def check(snakemake: str, folder: Path) -> str:
         raise FailedCheckError(f"the local runner does not see what Snakemake made: {plan}")
     return (
         f"cluster: 6 stages on SLURM in {took:.0f} s, one training cancelled at {seen} images and resumed; {equal} of "
-        f"{equal} files are those of the local runner, byte for byte"
+        f"{equal} files are those of the local runner, byte for byte; two processes started by understudy, torchrun "
+        "and srun train the same networks"
     )
 
 
