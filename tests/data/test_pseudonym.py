@@ -61,3 +61,10 @@ def test_a_damaged_key_is_refused(tmp_path: Path) -> None:
         load_key(tmp_path / "key")
     with pytest.raises(UnderstudyError, match="can neither be read nor made|found a folder"):
         load_key(tmp_path)
+
+
+def test_a_key_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "long"
+    file.write_bytes(b"k" * (2**20 + 1))  # cut, it would be the key of another file that begins so
+    with pytest.raises(UsageError, match="a pseudonym key was expected at .*long, found more than 1,048,576 bytes"):
+        load_key(file)

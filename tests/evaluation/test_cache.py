@@ -123,10 +123,11 @@ def test_without_a_folder_nothing_is_kept() -> None:
 
 
 def test_where_it_may_not_lie(real: Path, tmp_path: Path) -> None:
-    results, other = tmp_path / "results", tmp_path / "other"
-    results.mkdir()
-    other.mkdir()
+    results, other, bundle = tmp_path / "results", tmp_path / "other", tmp_path / "bundle"
+    for folder in (results, other, bundle):
+        folder.mkdir()
     (results / "results.json").write_text("{}")
+    (bundle / "manifest.json").write_text("{}")
     (other / "notes.txt").write_text("mine")
     (tmp_path / "link").symlink_to(results)
     made = tmp_path / "new" / "out"
@@ -134,6 +135,7 @@ def test_where_it_may_not_lie(real: Path, tmp_path: Path) -> None:
         real,
         real / "cache",
         results / "internal" / "x",
+        bundle / "cache",
         tmp_path / "link" / "x",
         made,
         made / "x",

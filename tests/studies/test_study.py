@@ -78,7 +78,7 @@ def test_what_is_no_study(parsed: Parsed, small: dict[str, Any], change: dict[st
         ("a: &b [1]\nc: *b\n", "aliases"),
         ("study: !!python/object:os.system x\n", "is no YAML"),
         ("[" * 5000, "is no YAML"),
-        ("x: 1\n" * 300_000, "over 1 MiB"),
+        ("x: 1\n" * 300_000, "found more than 1,048,576 bytes"),
         ("x: 2024-13-45", "is no study"),
         ("x: !!int y", "is no YAML"),
         ("x: !!float ''", "is no YAML"),

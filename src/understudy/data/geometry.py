@@ -9,14 +9,11 @@ picture 2D. Two pictures are compared in voxels of each axis, as they are stored
 **Checked** in tests/data/test_geometry.py and tests/data/formats/test_nifti.py (all 48 orientations).
 """
 
-from typing import Literal
-
 import nibabel.orientations as orientations
 import numpy as np
 
 from understudy.core.errors import UnderstudyError
 
-Plane = Literal["axial", "coronal", "sagittal"]
 AXES: dict[str, str] = {"axial": "SPL", "coronal": "PIL", "sagittal": "LIP"}  # across slices, down rows, along columns
 APART = 0.5  # voxels, along any axis, from which on two pictures lie in different places
 ASIDE = 0.05  # voxels, from which on it is told

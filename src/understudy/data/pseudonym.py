@@ -11,7 +11,7 @@ from pathlib import Path
 
 from understudy.core.atomic import whole_file
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.core.regular_file import open_regular
+from understudy.core.regular_file import read_regular
 
 ENVIRONMENT = "UNDERSTUDY_KEY_FILE"
 KEY_BYTES, MAX_KEY_BYTES = 32, 2**20
@@ -39,14 +39,13 @@ def load_key(path: Path) -> bytes:
     Two processes that make it at once get the same one: the first to link its file wins.
 
     Raises:
-        UsageError: it is no regular file.
+        UsageError: it is no regular file, or longer than a key can be.
         UnderstudyError: it holds fewer than 16 bytes, or cannot be read or made.
     """
     try:
         if not path.exists():
             _make(path)
-        with open_regular(path, "a pseudonym key") as handle:
-            key = handle.read(MAX_KEY_BYTES)
+        key = read_regular(path, "a pseudonym key", MAX_KEY_BYTES)
     except OSError as error:
         raise UnderstudyError(
             f"the key file {path} can neither be read nor made ({error.strerror}): name another with --key"

@@ -33,7 +33,8 @@ from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.regular_file import open_regular
 from understudy.data.pseudonym import PUBLIC_KEY, keyed_hash
 
-OUTPUTS = ("cohort.json", "results.json", "run.json", "classifier.json", "report.html")  # what is handed on
+OUTPUTS = ("cohort.json", "results.json", "run.json", "complete.json", "classifier.json", "report.html",
+           "manifest.json")  # fmt: skip  # in what is handed on
 LIBRARIES = ("numpy", "torch", "monai", "scipy", "scikit-learn")  # that compute what is kept
 TUNING = ("ATEN_", "DNNL_", "MKL_", "ONEDNN_")  # environment variables that choose other kernels
 PROCESSOR = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags", "Features", "CPU part")

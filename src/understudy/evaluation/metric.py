@@ -100,15 +100,15 @@ def few_cases(n: int) -> str:
     return "" if n >= MIN_CASES else f"{n} cases are too few: chance decides"
 
 
-def check_features(real: np.ndarray, synthetic: np.ndarray, minimum: int = 2) -> None:
-    """Raise UnderstudyError unless these are matrices of equal width, enough rows, and finite numbers."""
+def check_features(real: np.ndarray, synthetic: np.ndarray) -> None:
+    """Raise UnderstudyError unless these are matrices of equal width, two rows or more, and finite numbers."""
     if real.ndim != 2 or synthetic.ndim != 2 or real.shape[1] != synthetic.shape[1]:
         raise UnderstudyError(
             f"features (n, F) and (m, F) of one extractor were expected, found {real.shape} and {synthetic.shape}"
         )
-    if min(len(real), len(synthetic)) < minimum:
+    if min(len(real), len(synthetic)) < 2:
         raise UnderstudyError(
-            f"at least {minimum} cases a set were expected, found {len(real)} real and {len(synthetic)} synthetic"
+            f"at least 2 cases a set were expected, found {len(real)} real and {len(synthetic)} synthetic"
         )
     if not (np.isfinite(real).all() and np.isfinite(synthetic).all()):
         raise UnderstudyError("features must be finite, found NaN or infinity: run `understudy check` on both cohorts")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from understudy.core.atomic import whole_file
 from understudy.core.errors import UnderstudyError, UsageError
-from understudy.core.regular_file import open_regular
+from understudy.core.regular_file import read_regular
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -79,7 +79,7 @@ def open_signer(file: Path, out: Path) -> Signer:
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
     except ImportError as error:
         raise UsageError(NEEDED) from error
-    content = _read(file, "a private key")
+    content = read_regular(file, "a private key", MAX_KEY_BYTES)
     if Path(os.path.realpath(file)).is_relative_to(os.path.realpath(out)):
         raise UsageError(f"the private key {file} would lie inside the bundle {out}, which is given away: move it")
     if others := file.stat().st_mode & 0o077:
@@ -110,7 +110,7 @@ def read_public_key(file: Path) -> str:
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
     except ImportError as error:
         raise UsageError(NEEDED) from error
-    content = _read(file, "a public key")
+    content = read_regular(file, "a public key", MAX_KEY_BYTES)
     try:
         public = load_pem_public_key(content)
     except (ValueError, UnsupportedAlgorithm):
@@ -138,8 +138,3 @@ def is_signed_by(public: str, signature: bytes, content: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
-
-
-def _read(file: Path, what: str) -> bytes:
-    with open_regular(file, what) as handle:
-        return handle.read(MAX_KEY_BYTES)

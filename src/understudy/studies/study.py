@@ -29,7 +29,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from understudy.core.documents import mistakes
 from understudy.core.errors import NO_VALUE, UnderstudyError, UsageError
-from understudy.core.regular_file import open_regular
+from understudy.core.regular_file import read_regular
 from understudy.studies.report.config import ReportConfig
 from understudy.studies.stage import MARKERS, Needs
 
@@ -152,10 +152,7 @@ def read_study(file: Path) -> StudyFile:
     """
     if not file.exists():
         raise UsageError(f"a study was expected at {file}, and there is none: correct the path")
-    with open_regular(file, "the YAML of a study") as handle:
-        content = handle.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise UnderstudyError(f"{file} is no study: it has over {MAX_BYTES // 2**20} MiB")
+    content = read_regular(file, "the YAML of a study", MAX_BYTES)
     try:
         study = StudyFile.model_validate(yaml.load(content.decode(), _Once))
     except ValidationError as error:

@@ -81,14 +81,13 @@ def test_too_few_subjects_build_no_detector(write: Write, train: int, control: i
     real = cohort(write, train, control, 6)
     detectors = CopyDetectors(real, CONFIG, 0)
     assert detectors.of(real.rows("train")) is None
-    assert "at least 5 real subjects" in str(detectors.audit())
+    assert "at least 5 real subjects" in str(detectors.audit(real.rows("train")))
 
 
 def test_an_audit_needs_five_test_subjects(write: Write) -> None:
     real = cohort(write, 12, 6, 8, subjects=[f"p{i}" for i in range(18)] + ["q0", "q1", "q2", "q3"] * 2)
     detectors = CopyDetectors(real, CONFIG, 0)
-    detectors.of(real.rows("train"))
-    assert detectors.audit() == "not audited: 5 test subjects are needed as non-members"
+    assert detectors.audit(real.rows("train")) == "not audited: 5 test subjects are needed as non-members"
 
 
 def test_an_audit_injects_among_test_subjects(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +95,8 @@ def test_an_audit_injects_among_test_subjects(write: Write, monkeypatch: pytest.
     monkeypatch.setattr(judgement, "run", lambda *arguments: asked.append(arguments))
     detectors = CopyDetectors(real, CONFIG, 7)
     made = detectors.of(real.rows("train"))
-    detectors.audit()
+    detectors.of(real.rows("train")[:6])  # another cohort's, judged before or after
+    detectors.audit(real.rows("train"))
     ((detector, unseen, transformations, made_with, plan, seed, beside),) = asked
     assert detector is made and seed == 7
     assert unseen.subjects.tolist() == numbers(real)[real.rows("test")].tolist()
@@ -105,8 +105,7 @@ def test_an_audit_injects_among_test_subjects(write: Write, monkeypatch: pytest.
     real = Cohort.open(write("other", images(26, 0), kind="real", label_source="patient", splits=splits))
     detectors = CopyDetectors(real, CONFIG, 7)
     for rows, n in ((real.rows("train"), 3), (np.r_[real.rows("train"), real.rows("validation")], 0)):
-        detectors.of(rows)
-        detectors.audit()
+        detectors.audit(rows)
         beside = asked[-1][-1]
         assert (0 if beside is None else len(beside)) == n  # validation subjects, unless copies of them are looked for
     assert (plan.copies, plan.low_prevalence, plan.among) == (10, 2, 20)

@@ -84,9 +84,9 @@ def test_a_paper_stands_in_the_column_of_its_class(folds: Any) -> None:
     ],
 )
 def test_only_equal_settings_are_compared(changed: dict[str, Any], why: str) -> None:
-    found = not_comparable(PaperRow(**{**PAPER, **changed}), "tumour", "16 x 16", "10 slices", 12)
+    found = not_comparable(PaperRow(**{**PAPER, **changed}), ["tumour", "16 x 16", "10 slices"], 12)
     assert found.startswith(why) and bool(found) == bool(why)
-    assert not_comparable(PaperRow(**PAPER), "", "16 x 16", "10 slices", 12) == "task tumour, here not told"
+    assert not_comparable(PaperRow(**PAPER), ["", "16 x 16", "10 slices"], 12) == "task tumour, here not told"
 
 
 def test_pooled_numbers_are_results(folds: Any) -> None:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from understudy.core.errors import UnderstudyError, UsageError
 from understudy.core.labels import LabelScheme
-from understudy.core.regular_file import open_regular
+from understudy.core.regular_file import read_regular
 from understudy.data.options import NAMES
 from understudy.data.sources.naming import NamedSubjects
 
@@ -142,8 +142,7 @@ def names_channels(files: Sequence[Path]) -> bool | None:
     if file is None:
         return None
     try:
-        with open_regular(file, "a description of a data set") as handle:
-            read = json.loads(handle.read(MOST_BYTES))
+        read = json.loads(read_regular(file, "a description of a data set", MOST_BYTES))
     except (ValueError, RecursionError) as error:
         raise UnderstudyError(f"{file} is no JSON: mend it, or move it away") from error
     return isinstance(read, dict) and "channel_names" in read

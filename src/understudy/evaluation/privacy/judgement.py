@@ -170,9 +170,9 @@ class CopyDetectors:
         everybody = torch.ones(len(cases), dtype=torch.bool)
         return EncoderTask(cases, everybody, ways, derive(self.seed, "swap"))
 
-    def audit(self) -> AuditResult | str:
-        """Audit the detector that was built last on the test subjects; or say why not."""
-        detector = list(self.built.values())[-1] if self.built else None
+    def audit(self, rows: np.ndarray) -> AuditResult | str:
+        """Audit the detector of copies of these rows on the test subjects; or say why not."""
+        detector = self.of(rows)
         test, subjects = self.real.rows("test"), numbers(self.real)
         others = self.real.rows("validation")
         if detector is None:

@@ -96,8 +96,9 @@ def evaluate_privacy(
         for e, setup, found in zip(evidence, setups, attacked, strict=True):
             results += attack_results(e.prefix, found, seed) + nearness_results(e.prefix, setup, config.bootstrap)
         if config.audit:
-            maps = audit_maps(cohort, evidence[-1].rows, config, seed)
-            results += write_audit(folder, detectors.audit(), maps, seed)
+            rows = evidence[-1].rows
+            maps = audit_maps(cohort, rows, config, seed)
+            results += write_audit(folder, detectors.audit(rows), maps, seed)
         write_results(folder, results, provenance)
         write_attacks(folder, [(e.name, e.cohort.id) for e in evidence], attacked)
         write_thresholds(folder, evidence)

@@ -90,7 +90,7 @@ def score_table(measures: Measures, asked: ScoreTable, rows: Sequence[ScoreRow])
     grey, raw = set(), [[*row, *ours] for row in _csv(rows)]
     for one in asked.paper:
         place = _place(one, classes, measures.classes(measures.finished.select(asked)))
-        why, setting = not_comparable(one, *ours[:3], n=next(iter(rows[0].scores.values())).n), _told(one)
+        why, setting = not_comparable(one, ours[:3], next(iter(rows[0].scores.values())).n), _told(one)
         grey |= {len(printed)} if why else set()
         printed.append([*_paper(one, classes, place, len(loops), why, notes), *setting])
         raw.append(
@@ -175,8 +175,9 @@ def _told(one: PaperRow) -> list[str]:
     return [text or "?" for text in (one.task, one.resolution, one.slices, one.source)]
 
 
-def not_comparable(one: PaperRow, task: str, resolution: str, cases: str, n: int) -> str:
-    """Say in what a paper's setting is not ours, "" where it is; of our cases, "10 slices", the kind counts."""
+def not_comparable(one: PaperRow, ours: Sequence[str], n: int) -> str:
+    """Say in what a paper's setting is not ours (task, resolution, cases; of "10 slices" the kind counts), or ""."""
+    task, resolution, cases = ours
     pairs = [("task", one.task, task), ("resolution", one.resolution, resolution)]
     pairs += [("cases", one.slices, cases.rpartition(" ")[2]), ("n", str(one.n or ""), str(n))]
     differ = [(what, theirs, mine) for what, theirs, mine in pairs if _plain(theirs) != _plain(mine) or not theirs]

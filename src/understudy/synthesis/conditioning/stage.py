@@ -86,11 +86,13 @@ def condition_cohort(
     described = {"trained_on": seen, "classes": names, "columns": ["attempts", "steps"]}
     seal = cohort_seal([], key_at_hand(None, Path(out)))
     with synthetic_writer(out, found, provenance, **described, seal=seal) as writer:
-        accepted: list[Cost | None] = []
+        accepted, lost, needed = list[Cost | None](), 0, max(1, math.ceil(config.minimum_accepted * n))
         for i, (case, row_classes) in enumerate(tracked(_cases(search, trained, wanted, seed), "condition", total=n)):
             wanted[i] = row_classes
             accepted.append(None if case is None else (case.attempts, case.steps))
-            _refuse_hopeless(accepted, n, config, wanted, names)
+            lost += case is None
+            if n - lost < needed:
+                raise _too_few(accepted, n, needed, wanted, names)
             if case is not None:
                 name = f"synthetic-{i:06d}"
                 row = {"case_id": name, "subject_id": name, "attempts": str(case.attempts), "steps": str(case.steps)}
@@ -138,22 +140,19 @@ def _search(generator: Generator, trained: Trained, config: ConditionConfig) -> 
     return Search(latents_of(generator, config.space), logits, draw, config, generator.engine.autocast)
 
 
-def _refuse_hopeless(
-    accepted: Sequence[Cost | None], n: int, config: ConditionConfig, wanted: np.ndarray, names: Sequence[str]
-) -> None:
-    """Stop as soon as too few cases can be accepted, even if all that are left were."""
-    lost = sum(case is None for case in accepted)
-    needed = max(1, math.ceil(config.minimum_accepted * n))
-    if n - lost >= needed:
-        return
+def _too_few(
+    accepted: Sequence[Cost | None], n: int, needed: int, wanted: np.ndarray, names: Sequence[str]
+) -> UnderstudyError:
+    """Say that too few of n cases can be accepted, even if all that are left were."""
     worst = min(_by_combination(accepted, wanted), key=lambda entry: entry["accepted"] / entry["asked"])
     shown = ", ".join(
         f"{name}={value:g}" for name, value in zip(names, worst["classes"], strict=True) if value is not None
     )
-    raise UnderstudyError(
-        f"only {len(accepted) - lost} of the first {len(accepted)} cases were accepted by the classifier, and {needed} "
-        f"of {n} were asked for (least often, {worst['accepted']} of {worst['asked']}: {shown}): the generator may not "
-        "show these classes; train it longer, set steps or attempts higher or the threshold lower with --set"
+    found = sum(case is not None for case in accepted)
+    return UnderstudyError(
+        f"only {found} of the first {len(accepted)} cases were accepted by the classifier, and {needed} of {n} were "
+        f"asked for (least often, {worst['accepted']} of {worst['asked']}: {shown}): the generator may not show these "
+        "classes; train it longer, set steps or attempts higher or the threshold lower with --set"
     )
 
 

@@ -39,12 +39,16 @@ def attribute(setup: AttackSetup) -> list[AttackScores]:
 
 def secrets(setup: AttackSetup) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return the class columns of 0 and 1 that both cohorts have: (n,) of the attacked, (m,) of the released cases."""
+    both = [name for name in setup.real.classes if name in setup.synthetic.classes]
+    columns = [
+        matrix[:, [cohort.classes.index(name) for name in both]].T
+        for cohort, matrix in (
+            (setup.real, setup.real.class_matrix(setup.rows)),
+            (setup.synthetic, setup.synthetic.class_matrix()),
+        )
+    ]
     found = {}
-    for name in setup.real.classes:
-        if name not in setup.synthetic.classes:
-            continue
-        true = setup.real.class_matrix(setup.rows)[:, setup.real.classes.index(name)]
-        released = setup.synthetic.class_matrix()[:, setup.synthetic.classes.index(name)]
+    for name, true, released in zip(both, *columns, strict=True):
         binary = all(set(np.unique(values[~np.isnan(values)])) == {0.0, 1.0} for values in (true, released))
         known = [~np.isnan(true[side]) for side in (setup.is_member, ~setup.is_member)]
         if binary and all(side.any() for side in known):

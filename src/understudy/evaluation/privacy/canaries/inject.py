@@ -27,7 +27,7 @@ from torch import Tensor
 
 from understudy.core.documents import mistakes
 from understudy.core.errors import UsageError
-from understudy.core.regular_file import open_regular
+from understudy.core.regular_file import read_regular
 from understudy.core.seed import derive, rng
 from understudy.evaluation.privacy.copies.cases import SmallCases, without_subject
 from understudy.evaluation.privacy.copies.lesions import LESION_SIZES
@@ -316,11 +316,8 @@ def read_recipes(file: Path) -> tuple[Recipe, ...]:
     Raises:
         UsageError: the file cannot be read, is no list of recipes in YAML, or names one twice.
     """
-    with open_regular(file, "a file of transformations") as handle:
-        content = handle.read(MOST_BYTES + 1)
+    content = read_regular(file, "a file of transformations", MOST_BYTES)
     try:
-        if len(content) > MOST_BYTES:
-            raise ValueError(f"more than {MOST_BYTES} bytes")
         found = TypeAdapter(Recipes).validate_python(yaml.safe_load(content.decode()))
     except (ValidationError, ValueError, yaml.YAMLError, RecursionError) as error:
         wanted = "is no list of transformations, each with name and steps"
