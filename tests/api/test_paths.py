@@ -43,3 +43,12 @@ def test_an_output_is_free_or_finished(tmp_path: Path) -> None:
     assert paths.output(tmp_path, "run.json") == tmp_path
     with pytest.raises(UsageError, match="does not exist: make it first"):
         paths.output(tmp_path / "a" / "b", "run.json")
+
+
+def test_an_output_lies_outside_of_what_is_read(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "results")
+    for inside in (tmp_path / "results" / "report", tmp_path / "link" / "x" / "y"):
+        with pytest.raises(UsageError, match="lies inside .*results, which is read and must stay as it is"):
+            paths.outside(inside, [tmp_path / "other", tmp_path / "results"])
+    paths.outside(tmp_path / "report", [tmp_path / "results"])
+    paths.outside(tmp_path / "results", [tmp_path / "results"])  # told elsewhere: it exists

@@ -15,6 +15,10 @@ from PIL import Image
 
 from understudy.core.cohort import Cohort
 from understudy.core.errors import UnderstudyError
+from understudy.core.labels import LabelScheme
+from understudy.core.provenance import Provenance
+from understudy.core.writer import CohortWriter
+from understudy.data.seal import cohort_seal
 from understudy.release.disclosure import (
     Comparison,
     RealImages,
@@ -113,6 +117,33 @@ def test_a_real_label_map_in_the_cohort_is_found(bench: Any) -> None:
     cohort = bench.cohort("maps", images)
     with pytest.raises(UnderstudyError, match="the cohort .folder. hold a real label map"):
         release_cohort(cohort, bench.evidence(cohort, "maps-"), bench.root / "out", real=bench.real)
+
+
+def test_real_images_in_the_place_of_label_maps_are_found(bench: Any) -> None:
+    real, levels = Cohort.open(bench.real), np.linspace(-1, 1, 30)
+    assert real.images is not None
+    scheme = LabelScheme(("background", *(f"k{i}" for i in range(1, 255))), tuple(range(255)))
+    honest = np.stack([np.digitize(image[0] / 128 - 1, levels) for image in bench.images]).astype(np.uint8)
+    hidden = honest.copy()
+    hidden[3] = np.minimum(real.images[5, 0], 254)
+    settings: dict[str, Any] = {"modality": "MR", "size": (32, 32), "channels": bench.channels, "dtype": "uint8"}
+    settings |= {
+        "kind": "synthetic",
+        "scheme": scheme,
+        "label_source": "sampled",
+        "provenance": Provenance("sample", {}, 3),
+    }
+    settings |= {"trained_on": [{"cohort": bench.real_id, "splits": ["train"], "subjects": bench.names}]}
+    for name, labels in (("hidden", hidden), ("honest", honest)):
+        with CohortWriter(bench.root / name, **settings, seal=cohort_seal([], bench.key)) as writer:
+            for i, (image, label) in enumerate(zip(bench.images, labels, strict=True)):
+                writer.append(image, label, {"case_id": f"synthetic-{i:06d}", "subject_id": f"synthetic-{i:06d}"})
+        evidence = bench.evidence(bench.root / name, f"{name}-")
+        if name == "hidden":
+            with pytest.raises(UnderstudyError, match=r"the cohort .folder. .label maps. hold a real image"):
+                release_cohort(bench.root / name, evidence, bench.root / "out", real=bench.real)
+        else:
+            assert release_cohort(bench.root / name, evidence, bench.root / "out", real=bench.real)
 
 
 def test_evidence_that_shows_a_real_case_is_never_released(bench: Any) -> None:

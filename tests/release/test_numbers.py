@@ -55,6 +55,8 @@ def test_pixels_are_found_in_texts(numbers: RealNumbers, image: np.ndarray, tmp_
         "rows.csv": "\n".join(",".join(map(str, row)) for row in image.tolist()),
         "columns.csv": "\n".join(f"{i},{v / 255:.6g},x" for i, v in enumerate(image.ravel().tolist())),
         "note.md": " and ".join(map(str, image.ravel().tolist()[:200])),
+        "results.json": json.dumps([{"value": v, "low": 0.5, "n": 60} for v in image.ravel().tolist()]),
+        "cells.csv": "\n".join(f'"{v} (n = {60 + i % 7} of 90)"' for i, v in enumerate(image.ravel().tolist())),
     }
     for name, text in texts.items():
         (tmp_path / name).write_text(text)

@@ -76,6 +76,7 @@ def test_wrong_policies_are_refused(tmp_path: Path) -> None:
         (put(at_least=[0]), "limits.0.at_least"),
         (put(required="perhaps"), "limits.0.required"),
         ("[1, 2]", "is wrong: the whole"),
+        (good + "\nlimits: []\n", "the key 'limits' stands twice"),
         ("a: 2026-99-99", "is not YAML"),
         ("[" * 100_000, "is not YAML"),
         ("? [a]\n: b", "is not YAML"),

@@ -149,6 +149,7 @@ def report(results: Sequence[Path | str], out: Path | str, *, internal: bool = F
     """
     folders = [paths.folder(path, "results.json") for path in results]
     out = paths.output(out, "provenance.json")
+    paths.outside(out, folders)
     from understudy.report import write_report
 
     return write_report(folders, out, internal)
@@ -192,6 +193,7 @@ def release(
     anew = None if fresh is None else paths.folder(fresh, "cohort.json")
     run = None if weights is None else paths.folder(weights, "run.json")
     out = paths.output(out, "manifest.json")
+    paths.outside(out, [one for one in (source, *folders, original, anew, run) if one])
     from understudy.release.package import release_cohort
     from understudy.release.weights import AskedWeights
 

@@ -48,6 +48,15 @@ def output(out: Path | str, holds: str) -> Path:
     return out
 
 
+def outside(out: Path, inputs: Sequence[Path]) -> None:
+    """Refuse an output inside a folder that is read: its seal would no longer hold. UsageError."""
+    for one in inputs:
+        if one.resolve() in out.absolute().resolve().parents:
+            raise UsageError(
+                f"the output {out} lies inside {one}, which is read and must stay as it is: choose another --out"
+            )
+
+
 def cohort_or_run(path: Path | str) -> Path:
     """Return a folder that is a cohort, or a training run; one that is neither is a UsageError."""
     return folder(path, "run.json" if (Path(path) / "run.json").is_file() else "cohort.json")

@@ -50,6 +50,7 @@ from understudy.release.weights import TENSORS, numbers_of
 from understudy.report.reading import read_arrays
 
 BLOCK = 8  # side of a patch
+FEW_CLASSES = 8  # of a label map that is not looked into for the pixels of an image
 MIN_VALUES = 16  # different ones in a patch: fewer can be equal by chance
 ROWS = 32  # cases read at once
 LEVELS = 2**16 - 1
@@ -92,10 +93,11 @@ def compare_with_real(folder: Path, forms: Sequence[str], real: Cohort, rule: Re
         if file.suffix not in known and _name(file, folder) != TENSORS:
             raise UnderstudyError(f"release is refused: {_name(file, folder)} is of a kind that is not looked into")
     searched = refuse_names(folder, forbidden)
-    images, near = _compare_forms(folder, forms, real, rule)
+    numbers = RealNumbers(real)
+    images, near = _compare_forms(folder, forms, real, rule, numbers)
     for file in folder.rglob("*.npz"):
         near = max(near, _compare_arrays(read_arrays(file), images, rule, _name(file, folder)))
-    _refuse_numbers(folder, files, RealNumbers(real))
+    _refuse_numbers(folder, files, numbers)
     cases = {FORMS[name].folder for name in forms}  # whose pictures were compared as the cohort
     drawn, n = _compare_pictures(folder, [f for f in files if f.relative_to(folder).parts[0] not in cases], real, rule)
     return Comparison(
@@ -193,7 +195,9 @@ def _cohort_planes(cohort: Cohort) -> Iterator[np.ndarray]:
         yield planes(cohort.encoding.encode_images(np.asarray(cohort.images[start : start + ROWS])))
 
 
-def _compare_forms(folder: Path, forms: Sequence[str], real: Cohort, rule: RealCheck) -> tuple[RealImages, float]:
+def _compare_forms(
+    folder: Path, forms: Sequence[str], real: Cohort, rule: RealCheck, numbers: RealNumbers
+) -> tuple[RealImages, float]:
     """Return the real images, and the highest r of the cohort in any form; forms that hold one cohort count once."""
     released = [FORMS[name].read(folder) for name in forms]
     for one in released:
@@ -203,14 +207,16 @@ def _compare_forms(folder: Path, forms: Sequence[str], real: Cohort, rule: RealC
     owned = released[0].label_source in PATIENTS_OWN  # a policy that let these in knows whose they are
     images = RealImages(real, None if owned else rule.label_voxels)
     once = {one.id: (name, one) for name, one in reversed(list(zip(forms, released, strict=True)))}
-    return images, max(_compare_cohort(one, images, rule, name) for name, one in once.values())
+    return images, max(_compare_cohort(one, images, rule, name, numbers) for name, one in once.values())
 
 
-def _compare_cohort(released: Cohort, images: RealImages, rule: RealCheck, form: str) -> float:
+def _compare_cohort(released: Cohort, images: RealImages, rule: RealCheck, form: str, numbers: RealNumbers) -> float:
     where = f"the cohort ({form})"
     _refuse(images.same_patches_of(released), "patch", where)
     if released.labels is not None:
         _refuse(images.same_maps(released.labels), "label map", where)
+        if len(released.scheme or ()) > FEW_CLASSES:  # so many can be the grey levels of an image
+            _refuse(sum(numbers.in_array(np.asarray(one)) for one in released.labels), "image", f"{where} (label maps)")
     highest_r = _refuse_near(images.nearest_of(released), rule.near, where)
     for part, r in nearest_parts(released, images.cohort):
         _refuse_near(r, rule.near, f"{where}, {part},")

@@ -1,6 +1,7 @@
 """Real pixels written as numbers: in a table, in the JSON of a curve, in a text, in an array of any type and shape.
 
-All numbers of a file are read in their order, of tables also column by column, of arrays also with the last axis first.
+All numbers of a file are read in their order, of tables also column by column, of texts also every second to eighth of
+them, of arrays also with the last axis first.
 Real images are read row by row. Which of two neighbours is the larger does not change when an image is scaled or
 shifted in brightness: 40 such signs in a row that are those of a real image are looked for, and then compared by
 Spearman's rank correlation. Two finds refuse.
@@ -25,6 +26,7 @@ MIN_CHANGES = 30  # signs of a run that are not 0: flat background is like any o
 MIN_TURNS = 4  # and that follow their opposite: so is a flank
 MIN_R = 0.995
 MIN_FINDS = 2
+APART = 8  # pixels stand at most so many numbers apart in a text, others between them
 MAX_EQUAL = 20  # real runs of the same signs that are compared
 NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 EMBEDDED = re.compile(rb"base64,[A-Za-z0-9+/=]+")
@@ -74,7 +76,8 @@ class RealNumbers:
     def in_file(self, file: Path) -> bool:
         """Tell whether a text file holds pixels of a real image."""
         content = EMBEDDED.sub(b" ", file.read_bytes())
-        return any(self.in_stream(numbers) for numbers in _streams(content, file.suffix == ".csv"))
+        streams = list(_streams(content, file.suffix == ".csv"))
+        return any(self.in_stream(one[k::step]) for one in streams for step in range(1, APART + 1) for k in range(step))
 
     def in_array(self, array: np.ndarray) -> bool:
         """Tell whether an array holds pixels of a real image, also with its channels last, or as text."""

@@ -21,7 +21,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from understudy.core.documents import mistakes
+from understudy.core.documents import OnceLoader, mistakes
 from understudy.core.errors import UsageError
 from understudy.core.regular_file import read_regular
 
@@ -175,7 +175,7 @@ def read_policy(file: Path | None = None) -> PolicyFile:
         )
     content = read_regular(source, "a policy", MOST_BYTES) if isinstance(source, Path) else source.read_bytes()
     try:
-        return PolicyFile(Policy.model_validate(yaml.safe_load(content.decode())), content)
+        return PolicyFile(Policy.model_validate(yaml.load(content.decode(), OnceLoader)), content)
     except ValidationError as error:
         raise UsageError(f"the policy {file} is wrong: {mistakes(error)}: compare with the default") from error
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:

@@ -9,6 +9,7 @@ of real cases that call themselves synthetic; numbers that need the real cohort 
 these are is said. **Checked** in tests/release/test_verify.py and test_tampering.py.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ from understudy.report.reading import cohort_ids, read_folders
 T = TypeVar("T")
 AGAIN = "get it again from who released it"
 WRONG_VALUES = (ValueError, ArithmeticError, TypeError, LookupError, AttributeError)  # of text in a number's place
+VERSION = re.compile(r"[\w.+() -]{1,64}")  # of understudy, as a manifest may name it
 MAX_TOLD = 5  # of what is wrong, in a message
 
 
@@ -263,9 +265,10 @@ def _rebuilt(bundle: Path, opened: _Opened, public: str | None) -> str:
         believed += f" In {', '.join(others)} headers, tags and descriptions beside the pixels were not looked at."
     again = "Computed again: hashes, id and counts of the cohort, and every limit from the numbers in the bundle"
     if made_with != here:
+        told = made_with if VERSION.fullmatch(made_with) else "of a version that is none"
         return (
-            f"{again}; not built again: card, report and evidence, which understudy {made_with} wrote, and this is "
-            f"{here}. {believed}"
+            f"{again}; not built again: card, report and evidence, which understudy {told} wrote, and "
+            f"this is {here}. {believed}"
         )
     wrong, redrawn = differences(bundle, opened.cohorts[0], opened.known, opened.limits, opened.gate)
     _refuse("content", wrong)

@@ -27,7 +27,7 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from understudy.core.documents import mistakes
+from understudy.core.documents import OnceLoader, mistakes
 from understudy.core.errors import NO_VALUE, UnderstudyError, UsageError
 from understudy.core.regular_file import read_regular
 from understudy.studies.report.config import ReportConfig
@@ -163,7 +163,7 @@ def read_study(file: Path) -> StudyFile:
     return study.model_copy(update={"data": folder})
 
 
-class _Once(yaml.SafeLoader):
+class _Once(OnceLoader):
     """YAML in which a key stands once, and nothing is named to be used again (an alias may grow without bound).
 
     Plain words mean what they do in YAML 1.2: ``0:8`` is a text (1.1: a number in base 60), and so are ``on``, ``no``
@@ -174,16 +174,6 @@ class _Once(yaml.SafeLoader):
         if self.check_event(yaml.events.AliasEvent):
             raise yaml.YAMLError(f"aliases (*name) are not read{self.peek_event().start_mark}")
         return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        seen: set[Any] = set()
-        for key in (self.construct_object(key, deep=True) for key, _ in node.value):
-            if not isinstance(key, str | int | float | None):
-                raise yaml.YAMLError(f"a key is a word or a number, found {key!r}{node.start_mark}")
-            if key in seen:
-                raise yaml.YAMLError(f"the key {key!r} stands twice{node.start_mark}")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
 
     def construct_yaml_int(self, node: Any) -> int:
         number = super().construct_yaml_int(node)
