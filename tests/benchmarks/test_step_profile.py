@@ -5,7 +5,8 @@ from types import ModuleType
 
 import pytest
 
-NAMES = ("stylegan2", "stylegan3", "stylegan1", "progan", "diffusion, patch 1", "diffusion, patch 2", "task U-Net")
+NAMES = ("stylegan2", "stylegan3", "stylegan1", "progan", "diffusion, patch 1", "diffusion, patch 2", "task U-Net",
+         "copy encoder", "pair network")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)

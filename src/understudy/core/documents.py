@@ -7,7 +7,6 @@ A value read from a file has the type that its model gives it, and a string used
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 
 from understudy.core.errors import UnderstudyError, UsageError
@@ -63,18 +62,3 @@ def mistakes(error: Exception) -> str:
     found = [f"{'.'.join(map(str, item['loc'])) or 'the whole'}: {item['msg']}" for item in error.errors()]
     more = f" and {len(found) - MAX_TOLD} more" if len(found) > MAX_TOLD else ""
     return "; ".join(found[:MAX_TOLD]) + more
-
-
-class OnceLoader(yaml.SafeLoader):
-    """YAML in which a key, a word or a number, stands once in a mapping; elsewhere the last one would count."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        """Read a mapping; YAMLError where a key stands twice or is no word or number."""
-        seen: set[Any] = set()
-        for key in (self.construct_object(key, deep=True) for key, _ in node.value):
-            if not isinstance(key, str | int | float | None):
-                raise yaml.YAMLError(f"a key is a word or a number, found {key!r}{node.start_mark}")
-            if key in seen:
-                raise yaml.YAMLError(f"the key {key!r} stands twice{node.start_mark}")
-            seen.add(key)
-        return super().construct_mapping(node, deep)

@@ -50,7 +50,6 @@ from understudy.release.weights import TENSORS, numbers_of
 from understudy.report.reading import read_arrays
 
 BLOCK = 8  # side of a patch
-FEW_CLASSES = 8  # of a label map that is not looked into for the pixels of an image
 MIN_VALUES = 16  # different ones in a patch: fewer can be equal by chance
 ROWS = 32  # cases read at once
 LEVELS = 2**16 - 1
@@ -206,17 +205,17 @@ def _compare_forms(
             one.verify()  # so that cohorts of one id are equal
     owned = released[0].label_source in PATIENTS_OWN  # a policy that let these in knows whose they are
     images = RealImages(real, None if owned else rule.label_voxels)
+    for name, one in zip(forms, released, strict=True):
+        _refuse(numbers.in_labels(one), "image", f"the cohort ({name}) (label maps)")
     once = {one.id: (name, one) for name, one in reversed(list(zip(forms, released, strict=True)))}
-    return images, max(_compare_cohort(one, images, rule, name, numbers) for name, one in once.values())
+    return images, max(_compare_cohort(one, images, rule, name) for name, one in once.values())
 
 
-def _compare_cohort(released: Cohort, images: RealImages, rule: RealCheck, form: str, numbers: RealNumbers) -> float:
+def _compare_cohort(released: Cohort, images: RealImages, rule: RealCheck, form: str) -> float:
     where = f"the cohort ({form})"
     _refuse(images.same_patches_of(released), "patch", where)
     if released.labels is not None:
         _refuse(images.same_maps(released.labels), "label map", where)
-        if len(released.scheme or ()) > FEW_CLASSES:  # so many can be the grey levels of an image
-            _refuse(sum(numbers.in_array(np.asarray(one)) for one in released.labels), "image", f"{where} (label maps)")
     highest_r = _refuse_near(images.nearest_of(released), rule.near, where)
     for part, r in nearest_parts(released, images.cohort):
         _refuse_near(r, rule.near, f"{where}, {part},")

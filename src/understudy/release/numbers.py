@@ -26,6 +26,7 @@ MIN_CHANGES = 30  # signs of a run that are not 0: flat background is like any o
 MIN_TURNS = 4  # and that follow their opposite: so is a flank
 MIN_R = 0.995
 MIN_FINDS = 2
+FEW_CLASSES = 8  # of label maps that are not looked into: more can be the grey levels of an image
 APART = 8  # pixels stand at most so many numbers apart in a text, others between them
 MAX_EQUAL = 20  # real runs of the same signs that are compared
 NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
@@ -78,6 +79,12 @@ class RealNumbers:
         content = EMBEDDED.sub(b" ", file.read_bytes())
         streams = list(_streams(content, file.suffix == ".csv"))
         return any(self.in_stream(one[k::step]) for one in streams for step in range(1, APART + 1) for k in range(step))
+
+    def in_labels(self, cohort: Cohort) -> int:
+        """Count the label maps of many classes that hold pixels of a real image."""
+        if cohort.labels is None or len(cohort.scheme or ()) <= FEW_CLASSES:
+            return 0
+        return sum(self.in_array(np.asarray(one)) for one in cohort.labels)
 
     def in_array(self, array: np.ndarray) -> bool:
         """Tell whether an array holds pixels of a real image, also with its channels last, or as text."""

@@ -21,9 +21,10 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from understudy.core.documents import OnceLoader, mistakes
+from understudy.core.documents import mistakes
 from understudy.core.errors import UsageError
 from understudy.core.regular_file import read_regular
+from understudy.data.once import OnceLoader
 
 Take = Literal["value", "low", "high", "n"]
 LabelSource = Literal["patient", "edited patient", "sampled", "predicted"]

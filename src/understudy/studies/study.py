@@ -27,9 +27,10 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from understudy.core.documents import OnceLoader, mistakes
+from understudy.core.documents import mistakes
 from understudy.core.errors import NO_VALUE, UnderstudyError, UsageError
 from understudy.core.regular_file import read_regular
+from understudy.data.once import OnceLoader
 from understudy.studies.report.config import ReportConfig
 from understudy.studies.stage import MARKERS, Needs
 
