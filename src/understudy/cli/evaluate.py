@@ -82,7 +82,7 @@ def utility(
         str | None, option("segmentation|classification", "What is learned; default: what the cohorts are made for.")
     ] = None,
     cache: Annotated[
-        Path | None, option("DIR", "Where test scores of networks on real cases are kept for the next time; INTERNAL.")
+        Path | None, option("DIR", "Where test scores of networks are kept for the next time; INTERNAL.")
     ] = None,
     settings: Set = None,
     seed: Seed = 0,
