@@ -205,9 +205,9 @@ def _compare_forms(
             one.verify()  # so that cohorts of one id are equal
     owned = released[0].label_source in PATIENTS_OWN  # a policy that let these in knows whose they are
     images = RealImages(real, None if owned else rule.label_voxels)
-    for name, one in zip(forms, released, strict=True):
-        _refuse(numbers.in_labels(one), "image", f"the cohort ({name}) (label maps)")
     once = {one.id: (name, one) for name, one in reversed(list(zip(forms, released, strict=True)))}
+    for name, one in once.values():
+        _refuse(numbers.in_labels(one), "image", f"the cohort ({name}) (label maps)")
     return images, max(_compare_cohort(one, images, rule, name) for name, one in once.values())
 
 

@@ -223,8 +223,8 @@ def _at_random(task: Task, made: list[Arm], others: list[Cohort], select: str, s
             if screened.provenance.get("command") == "screen" and before == full.id and len(screened) < len(full):
                 drawn = np.sort(rng(seed, "as many at random", arm.name).permutation(len(full))[: len(screened)])
                 name, note = f"random of {whole.cohort}", f"as many cases as {arm.cohort} has, drawn at random"
-                of = replace(whole, name=name, cohort=name, ending=f".{slug(name)}", note=note, request="")
-                of = replace(of, made_of=(*whole.made_of, *arm.made_of, arm.name))
+                made_of, ending = (*whole.made_of, *arm.made_of, arm.name), f".{slug(name)}"
+                of = replace(whole, name=name, cohort=name, ending=ending, note=note, request="", made_of=made_of)
                 arms.append(_chosen(task, of, full, select, seed, drawn))
     return arms
 
@@ -253,8 +253,13 @@ def _joined(
     kind += real.kind.removeprefix("real")  # @n
     of = (synthetic.cohort, synthetic.ending, synthetic.generator)
     joined = Arm(name, kind, *of, cases, real.subjects + synthetic.subjects, notes, real.name, share)
-    joined = replace(joined, request=synthetic.request, run=synthetic.run, training_seed=synthetic.training_seed)
-    return replace(joined, made_of=synthetic.made_of)
+    return replace(
+        joined,
+        request=synthetic.request,
+        run=synthetic.run,
+        training_seed=synthetic.training_seed,
+        made_of=synthetic.made_of,
+    )
 
 
 def _foreknowledge(real: Arm, synthetic: Arm) -> str:
